@@ -1,0 +1,51 @@
+import createError from '@fastify/error'
+
+/** Every coded error of this package. Each message says what to do about it. */
+
+// Options, at start
+
+export const OptionError = createError<[string, string]>('TRK_ERR_OPTION', "option '%s' %s", 500, TypeError)
+
+export const UnknownOptionError = createError<[string, string]>('TRK_ERR_OPTION_UNKNOWN', "unknown option '%s': %s", 500, TypeError)
+
+export const AuthenticateMissingError = createError<[]>(
+  'TRK_ERR_AUTHENTICATE_MISSING',
+  "option 'authenticate' is required, since nobody gets in by default: give a function (request, credentials) that answers { roomId, metadata } or throws",
+  500, TypeError)
+
+// Registration
+
+export const NamespaceTakenError = createError<[string]>(
+  'TRK_ERR_NAMESPACE_TAKEN', "app.%s is taken: give this registration another 'namespace' and 'path'", 500)
+
+export const NotAtRootError = createError<[]>(
+  'TRK_ERR_NOT_AT_ROOT',
+  'trunkline is being registered in a child scope, where @fastify/websocket cannot be brought along without breaking the upgrades of the rest of the app: register trunkline on the root instance, or register @fastify/websocket there first', 500)
+
+export const PayloadTooLargeError = createError<[number, number]>(
+  'TRK_ERR_MAX_PAYLOAD',
+  '@fastify/websocket is registered with a maxPayload of %d bytes, more than limits.messageBytes: register it with { options: { maxPayload: %d } }, or register trunkline first, or set limits: { allowLargerPayload: true } if other routes need it', 500)
+
+export const CompressionError = createError<[]>(
+  'TRK_ERR_COMPRESSION',
+  '@fastify/websocket is registered with perMessageDeflate, which lets a small message grow beyond every bound: register it without, or register trunkline first, or set limits: { allowLargerPayload: true } if other routes need it', 500)
+
+// Hooks
+
+export const HookNameError = createError<[string, string]>('TRK_ERR_HOOK_NAME', "there is no hook '%s': %s", 500, TypeError)
+
+export const HookFunctionError = createError<[string, string]>('TRK_ERR_HOOK_FUNCTION', "hook '%s' must be a function, not %s", 500, TypeError)
+
+export const HookTimeoutError = createError<[string, number]>(
+  'TRK_ERR_HOOK_TIMEOUT', "hook '%s' took longer than limits.hookMs (%d ms): do slow work elsewhere, or raise the limit", 500)
+
+export const HookResultError = createError<[string, string]>(
+  'TRK_ERR_HOOK_RESULT', "hook '%s' returned %s: return nothing to pass the event on, false to drop it, a string or a Buffer to replace it", 500, TypeError)
+
+// Peers
+
+export const IdentityError = createError<[string]>(
+  'TRK_ERR_IDENTITY', "'authenticate' answered an identity that cannot be used: %s", 500, TypeError)
+
+/** The bytes are no valid message. Where it broke is in the message. */
+export const MalformedError = createError<[string]>('TRK_ERR_MALFORMED', 'not a valid message: %s', 400)

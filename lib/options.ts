@@ -1,0 +1,121 @@
+import Type from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import Value from 'typebox/value'
+import { AuthenticateMissingError, OptionError, UnknownOptionError } from './errors.js'
+import { nearest } from './nearest.js'
+
+const bytes = (fallback: number, description: string): Type.TInteger => Type.Integer({ minimum: 1, default: fallback, description })
+const milliseconds = (fallback: number, description: string): Type.TInteger => Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, default: fallback, description })
+const count = (fallback: number, description: string): Type.TInteger => Type.Integer({ minimum: 1, default: fallback, description })
+
+const Limits = Type.Object({
+  messageBytes: bytes(128 * 1024, 'One message from a client. Beyond: close 1009.'),
+  preAuthBytes: bytes(16 * 1024, 'What a client may send before it is let in, in one message. Beyond: close 1009.'),
+  authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 4408.'),
+  concurrentAuth: count(64, 'How often `authenticate` runs at once. The others wait.'),
+  waitingAuth: count(1_000, 'How many wait for `authenticate`. Beyond: 503, or close 1013.'),
+  hookMs: milliseconds(5_000, 'For each call of a hook. Beyond: close 1011 for that peer; for `authenticate` 503, or close 1013.'),
+  openMs: milliseconds(5_000, 'For the media server to accept a peer. Beyond: close 1013.'),
+  uplinkQueueBytes: bytes(64 * 1024, 'What waits for hooks or for the trunk, of one peer. Beyond: its socket is not read until there is room.'),
+  downlinkQueueBytes: bytes(256 * 1024, 'What waits for `onDownlink`, of one peer. Beyond: close 4008.'),
+  downlinkBytes: bytes(256 * 1024, 'What waits unsent for one client. Beyond: close 4008.'),
+  trunkQueueBytes: bytes(1024 * 1024, 'What waits for the trunk. Beyond: whoever sends is not read until there is room.'),
+  peers: count(20_000, 'Peers in this process. Beyond: close 1013.'),
+  closeMs: milliseconds(1_000, 'For a client to answer a close. Beyond: its socket is cut.'),
+  allowLargerPayload: Type.Boolean({ default: false, description: 'Whether an @fastify/websocket that the app has registered itself may take larger messages, or compress. Ours are bounded all the same, but only once they are in memory.' })
+}, { additionalProperties: false })
+
+const Heartbeat = Type.Object({
+  clientMs: milliseconds(10_000, 'Between pings to a client; after two without a sign of life its link is dead.'),
+  trunkMs: milliseconds(5_000, 'The same for the trunk, unless the media server asks for less.')
+}, { additionalProperties: false })
+
+const DialectOption = Type.Union([
+  Type.Enum(['trunkline', 'fishjam']),
+  Type.Object({ name: Type.Enum(['trunkline', 'fishjam']), path: Type.String({ pattern: '^/' }) }, { additionalProperties: false })
+])
+
+/** The part of the options that is data. What is a function is checked by hand below. */
+export const OptionsSchema = Type.Object({
+  path: Type.String({ pattern: '^/', default: '/signaling', description: 'Where clients connect.' }),
+  dialects: Type.Array(DialectOption, { minItems: 1, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, or another path by `{ name, path }`.' }),
+  origins: Type.Union([Type.Literal('*'), Type.Array(Type.String())], { default: [], description: 'Origins (`https://app.example`) allowed beside the host\'s own; `*` for all. A client without an Origin is no browser, and is let through to `authenticate`.' }),
+  cookie: Type.Optional(Type.String({ minLength: 1, description: 'The cookie that may carry the token. A client that uses it must send an allowed Origin.' })),
+  duplicate: Type.Enum(['replace', 'refuse'], { default: 'replace', description: 'What a second link under a live `peerId` does: the older one is closed (4409), or the newer one is refused.' }),
+  trunkDownMs: milliseconds(30_000, 'How long peers, and those who want to join, wait for a lost trunk. Beyond: close 4000, or 1013.'),
+  namespace: Type.String({ pattern: '^[A-Za-z_$][A-Za-z0-9_$]*$', default: 'trunkline', description: 'The name of the decorator: `app.trunkline`. Another one lets an app register twice.' }),
+  limits: Type.Object(Limits.properties, { additionalProperties: false, default: {}, description: 'Bounds, below.' }),
+  heartbeat: Type.Object(Heartbeat.properties, { additionalProperties: false, default: {}, description: '`{ clientMs, trunkMs }`, below.' })
+}, { additionalProperties: false })
+
+export type Settings = Static<typeof OptionsSchema>
+export type LimitOptions = Static<typeof Limits>
+export type HeartbeatOptions = Static<typeof Heartbeat>
+export type DialectOptions = Static<typeof DialectOption>
+
+/** Of the reference driver, when `mediaServer` is no driver. */
+const ServerSchema = Type.Object({
+  url: Type.String({ pattern: '^wss?://' }),
+  token: Type.Optional(Type.Unknown()),
+  ca: Type.Optional(Type.Unknown()),
+  headers: Type.Optional(Type.Record(Type.String(), Type.String())),
+  encoding: Type.Optional(Type.Enum(['protobuf', 'json'])),
+  messageBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 30 })),
+  retry: Type.Optional(Type.Object({
+    baseMs: Type.Optional(Type.Integer({ minimum: 1 })), maxMs: Type.Optional(Type.Integer({ minimum: 1 }))
+  }, { additionalProperties: false }))
+}, { additionalProperties: false })
+
+/** Options that are functions, or hold some. */
+const BY_HAND = ['authenticate', 'mediaServer', 'hooks', 'clock']
+
+/**
+ * The settings, with every default in place.
+ * @throws AuthenticateMissingError
+ * @throws UnknownOptionError with the nearest option that there is
+ * @throws OptionError a value that cannot be
+ */
+export function checkOptions (options: Record<string, unknown>): Settings {
+  if (typeof options.authenticate !== 'function') {
+    if (options.authenticate !== undefined) throw new OptionError('authenticate', 'must be a function')
+    throw new AuthenticateMissingError()
+  }
+  checkMediaServer(options.mediaServer)
+  const { hooks } = options
+  if (hooks !== undefined && (typeof hooks !== 'object' || hooks === null)) throw new OptionError('hooks', 'must be an object of functions, by the names of the hooks')
+  const data = Object.fromEntries(Object.entries(options).filter(([name, value]) => !BY_HAND.includes(name) && value !== undefined))
+  refuseUnknown(data, OptionsSchema, '', BY_HAND)
+  const settings = Value.Default(OptionsSchema, structuredClone(data))
+  refuseInvalid(settings, OptionsSchema, '')
+  return settings as Settings
+}
+
+function checkMediaServer (mediaServer: unknown): void {
+  if (typeof mediaServer !== 'object' || mediaServer === null) throw new OptionError('mediaServer', "must be { url: 'ws://...', token }, or a driver")
+  if (typeof (mediaServer as { create?: unknown }).create === 'function') return
+  refuseUnknown(mediaServer as Record<string, unknown>, ServerSchema, 'mediaServer.')
+  refuseInvalid(mediaServer, ServerSchema, 'mediaServer.')
+  const { token } = mediaServer as { token?: unknown }
+  if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') throw new OptionError('mediaServer.token', 'must be a string, or a function that answers one')
+}
+
+function refuseUnknown (given: Record<string, unknown>, schema: Type.TObject, prefix: string, further: string[] = []): void {
+  for (const [name, value] of Object.entries(given)) {
+    const property: TSchema | undefined = schema.properties[name]
+    if (property === undefined) {
+      const known = [...Object.keys(schema.properties), ...further]
+      const close = nearest(name, known)
+      throw new UnknownOptionError(prefix + name, close === null ? `there are ${known.map((option) => prefix + option).join(', ')}` : `did you mean '${prefix}${close}'?`)
+    }
+    if (Type.IsObject(property) && typeof value === 'object' && value !== null) refuseUnknown(value as Record<string, unknown>, property, `${prefix}${name}.`)
+  }
+}
+
+function refuseInvalid (value: unknown, schema: TSchema, prefix: string): void {
+  const [error] = Value.Errors(schema, value)
+  if (error === undefined) return
+  // An error of a required property points at its object.
+  const missing = error.keyword === 'required' ? (error.params as { requiredProperties: string[] }).requiredProperties[0] ?? '' : ''
+  const name = prefix + [...error.instancePath.split('/').slice(1), missing].filter((part) => part !== '').join('.')
+  throw new OptionError(name.replace(/\.$/, ''), missing === '' ? error.message : 'is required')
+}

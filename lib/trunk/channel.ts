@@ -1,0 +1,155 @@
+import type { RawData, WebSocket } from 'ws'
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode, fitReason, isSendable } from '../close-codes.js'
+import { Heartbeat } from '../heartbeat.js'
+import type { Codec } from './codec.js'
+import { protobufCodec } from './frames.js'
+import { jsonCodec } from './json-frames.js'
+import { Outbox } from './outbox.js'
+import type { Accepted, OutboxLimits } from './outbox.js'
+import { frame } from './schema.js'
+import type { Frame } from './schema.js'
+
+/** Credit is given in steps of so many bytes: at least twice as often as PROTOCOL.md asks for. */
+const CREDIT_BYTES = 16 * 1024
+/** How long a closed socket may take to say goodbye before it is cut, in milliseconds. */
+const CLOSE_MS = 1_000
+
+/** By subprotocol, in the order in which they are offered. */
+export const codecs = new Map<string, Codec>([protobufCodec, jsonCodec].map((codec) => [codec.subprotocol, codec]))
+
+export interface ChannelOptions {
+  codec: Codec
+  limits: OutboxLimits
+  clock: Clock
+}
+
+/** What a channel tells its owner. Nothing is told after `closed`. */
+export interface ChannelObserver {
+  /** The frames of one message, in order. */
+  frames (frames: Frame[]): void
+  /** The outbox has room again after it had been pressed. */
+  relieved (): void
+  /** The socket is gone, for whatever reason; called exactly once. */
+  closed (code: number, reason: string): void
+}
+
+/**
+ * One WebSocket that speaks frames: what the two sides of the trunk share. It is the only thing that reads or writes
+ * the trunk's socket.
+ */
+export class Channel {
+  readonly #socket: WebSocket
+  readonly #codec: Codec
+  readonly #clock: Clock
+  readonly #observer: ChannelObserver
+  readonly #outbox: Outbox
+  readonly #limits: OutboxLimits
+  #bytesRead: () => number
+  #heartbeat: Heartbeat | null = null
+  #deadline: Timer | null = null
+  #closing: { code: number, reason: string } | null = null
+  #closed = false
+  #uncredited = 0
+
+  /**
+   * @param socket an open WebSocket
+   * @param bytesRead the counter of the TCP socket below it, by which the heartbeat judges
+   */
+  constructor (socket: WebSocket, bytesRead: () => number, { codec, limits, clock }: ChannelOptions, observer: ChannelObserver) {
+    this.#socket = socket
+    this.#codec = codec
+    this.#clock = clock
+    this.#observer = observer
+    this.#bytesRead = bytesRead
+    this.#limits = { ...limits }
+    this.#outbox = new Outbox(codec, {
+      write: (message, written) => socket.send(message, { binary: codec.binary, compress: false }, (error) => { if (error == null) written() })
+    }, this.#limits, () => observer.relieved())
+    socket.on('message', (data, isBinary) => this.#message(data, isBinary))
+    // ws answers a broken or oversized frame with its own close code and then emits 'close': all that 'error' adds is the cause.
+    socket.on('error', (error) => { this.#closing ??= { code: 1006, reason: error.message } })
+    socket.on('close', (code, reason) => this.#gone(code, reason.toString()))
+  }
+
+  get subprotocol (): string {
+    return this.#codec.subprotocol
+  }
+
+  /** Bytes that wait for the socket or are under way in it. */
+  get outboxBytes (): number {
+    return this.#outbox.bytes
+  }
+
+  /** How many bytes one message may have from now on: the other side has said it. */
+  limitMessages (bytes: number): void {
+    if (bytes > 0) this.#limits.messageBytes = Math.min(this.#limits.messageBytes, bytes)
+  }
+
+  startHeartbeat (everyMs: number): void {
+    this.#heartbeat?.stop()
+    this.#heartbeat = new Heartbeat({
+      bytesRead: this.#bytesRead,
+      ping: () => this.#socket.ping(),
+      dead: () => {
+        this.#closing ??= { code: 1006, reason: 'heartbeat missed' }
+        this.#socket.terminate()
+      }
+    }, everyMs, this.#clock)
+  }
+
+  send (frame: Frame): Accepted {
+    return this.#outbox.push(frame)
+  }
+
+  /** The unchanging part of an attachment's events, to hand to `sendEvent`. */
+  tag (peerId: string, epoch: number): Buffer {
+    return this.#codec.tag(peerId, epoch)
+  }
+
+  /** The hot path's `send`: `tag` has been made before. */
+  sendEvent (frame: Frame, tag: Buffer): Accepted {
+    return this.#outbox.push(frame, tag)
+  }
+
+  /** Writes out what waits, says goodbye and cuts the socket if the other side does not answer within a second. */
+  close (code: number, reason: string): void {
+    if (this.#closed || this.#deadline !== null) return
+    this.#closing ??= { code, reason }
+    this.#outbox.end()
+    this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
+    this.#deadline = this.#clock.after(CLOSE_MS, () => this.#socket.terminate())
+  }
+
+  #message (data: RawData, isBinary: boolean): void {
+    if (this.#closing !== null) return
+    let frames: Frame[]
+    try {
+      if (isBinary !== this.#codec.binary) throw new Error(`a ${isBinary ? 'binary' : 'text'} message does not belong to ${this.#codec.subprotocol}`)
+      // ws hands out a Buffer unless its binaryType is changed, which nobody here does.
+      frames = this.#codec.decode(data as Buffer)
+    } catch (error) {
+      this.close(CloseCode.protocolError, (error as Error).message)
+      return
+    }
+    this.#observer.frames(frames)
+    this.#credit((data as Buffer).length)
+  }
+
+  #credit (bytes: number): void {
+    this.#uncredited += bytes
+    if (this.#uncredited < CREDIT_BYTES || this.#closing !== null) return
+    this.#outbox.push(frame('credit', this.#uncredited))
+    this.#uncredited = 0
+  }
+
+  #gone (code: number, reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#heartbeat?.stop()
+    this.#deadline?.cancel()
+    this.#outbox.discard()
+    const closing = this.#closing ?? { code, reason }
+    this.#observer.closed(closing.code, closing.reason)
+  }
+}

@@ -1,0 +1,283 @@
+import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
+import { systemClock } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode } from '../close-codes.js'
+import { isId } from '../ids.js'
+import { silentLogger } from '../logger.js'
+import type { Logger } from '../logger.js'
+import { Channel, codecs } from './channel.js'
+import { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'
+import { Notices } from './notices.js'
+import type { Notice } from './notices.js'
+import { SUBPROTOCOL, VERSION, frame } from './schema.js'
+import type { Bodies, Frame } from './schema.js'
+
+/** The media server's side of the trunk: what a media server in Node needs to be reached by Trunkline (PROTOCOL.md). */
+
+export interface EndpointOptions<Metadata = unknown> {
+  /** What a backend must show: a secret, or a function that judges it. */
+  token: string | ((token: string) => boolean | Promise<boolean>)
+  /**
+   * A client is here. The backend hears `opened` once this has returned (or its promise resolved); until then no event
+   * of the peer moves. Throw an `EndpointRefusal` to refuse it; any other error refuses it as well, with 1011.
+   */
+  onPeer: (peer: EndpointPeer<Metadata>) => void | Promise<void>
+  /** Names this process to backends; a UUID by default. */
+  serverId?: string
+  /** Bytes of one message on a trunk at most, in each direction; default 1 MiB. */
+  maxMessageBytes?: number
+  /** Bytes that may wait for one trunk; what is sent beyond it ends its peer. Default 4 MiB. */
+  queueBytes?: number
+  /** Between pings on a trunk, in milliseconds; default 5 000. */
+  heartbeatMs?: number
+  /** Trunks at once at most; default 64. */
+  maxTrunks?: number
+  /** Peers at once at most; default 50 000. Beyond, they are refused with 1013. */
+  maxPeers?: number
+  log?: Logger
+  /** For tests: where all time comes from. */
+  clock?: Clock
+}
+
+export interface EndpointStats {
+  trunks: number
+  peers: number
+  /** Notifications that no backend has handled yet. */
+  notifications: number
+  /** Frames dropped, by cause. */
+  dropped: Record<string, number>
+}
+
+/** How long a backend may take for `hello`, in milliseconds. */
+const HELLO_MS = 5_000
+const MiB = 1024 * 1024
+
+/** One trunk, from the media server's side. */
+interface TrunkOfBackend<Metadata> {
+  readonly channel: Channel
+  /** Set by `hello`; nothing else is heard before. */
+  backendId: string | null
+  readonly peers: Set<EndpointPeer<Metadata>>
+  hello: Timer | null
+}
+
+export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Metadata>): Endpoint<Metadata> {
+  return new Endpoint(options)
+}
+
+/** Accepts trunks on any HTTP server's upgrades, and holds the peers that come over them. */
+export class Endpoint<Metadata = unknown> {
+  readonly #options: Required<EndpointOptions<Metadata>>
+  readonly #server: WebSocketServer
+  readonly #trunks = new Set<TrunkOfBackend<Metadata>>()
+  readonly #peers = new Map<string, EndpointPeer<Metadata>>()
+  readonly #notices: Notices
+  readonly #dropped: Record<string, number> = {}
+  #lastEpoch = 0
+  #closed = false
+
+  constructor (options: EndpointOptions<Metadata>) {
+    this.#options = {
+      serverId: randomUUID(),
+      maxMessageBytes: MiB,
+      queueBytes: 4 * MiB,
+      heartbeatMs: 5_000,
+      maxTrunks: 64,
+      maxPeers: 50_000,
+      log: silentLogger,
+      clock: systemClock,
+      ...options
+    }
+    this.#notices = new Notices(this.#options.clock)
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: this.#options.maxMessageBytes,
+      // Protobuf wherever the backend knows it, whatever order it offers.
+      handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : [...offered].find((name) => codecs.has(name)) ?? false
+    })
+  }
+
+  /** For the `upgrade` event of an HTTP server: answers 401, 400 or 503, or takes the trunk. Never rejects. */
+  async handleUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    // Until ws takes over, a socket that breaks would be an uncaughtException.
+    const ignore = (): void => {}
+    socket.on('error', ignore)
+    try {
+      if (this.#closed || this.#trunks.size >= this.#options.maxTrunks) return refuse(socket, '503 Service Unavailable')
+      if (!await this.#isAllowed(request)) return refuse(socket, '401 Unauthorized')
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the token of a backend could not be judged')
+      return refuse(socket, '503 Service Unavailable')
+    }
+    if (this.#closed || socket.destroyed) return refuse(socket, '503 Service Unavailable')
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, request))
+    socket.removeListener('error', ignore)
+  }
+
+  /**
+   * Tells the backends something that is no media event. It is kept until one of them has handled it, and told again to
+   * every trunk that comes meanwhile; at most 10 000 are kept, then the oldest is forgotten.
+   * @returns the id by which it is acknowledged
+   */
+  notify (notice: Notice): string {
+    const kept = this.#notices.add(notice)
+    const there = [...this.#trunks].filter(({ backendId }) => backendId !== null)
+    const concerned = there.filter(({ peers }) => [...peers].some((peer) => peer.roomId === notice.roomId))
+    for (const { channel } of concerned.length > 0 ? concerned : there.slice(0, 1)) channel.send(frame('notification', kept))
+    return kept.id
+  }
+
+  peer (id: string): EndpointPeer<Metadata> | undefined {
+    return this.#peers.get(id)
+  }
+
+  stats (): EndpointStats {
+    return { trunks: this.#trunks.size, peers: this.#peers.size, notifications: this.#notices.size, dropped: { ...this.#dropped } }
+  }
+
+  /** Ends all trunks and their peers. */
+  close (): void {
+    this.#closed = true
+    for (const { channel } of this.#trunks) channel.close(CloseCode.restart, 'the media server is closing')
+  }
+
+  async #isAllowed (request: IncomingMessage): Promise<boolean> {
+    const shown = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
+    const { token } = this.#options
+    return typeof token === 'function' ? await token(shown) : sameSecret(shown, token)
+  }
+
+  #accept (socket: WebSocket, request: IncomingMessage): void {
+    const { maxMessageBytes, queueBytes, clock, log } = this.#options
+    const codec = codecs.get(socket.protocol)
+    if (codec === undefined) {
+      socket.on('error', () => {})
+      socket.close(CloseCode.protocolError, `offer the subprotocol ${SUBPROTOCOL}`)
+      return
+    }
+    const channel = new Channel(socket, () => request.socket.bytesRead, {
+      codec, clock, limits: { messageBytes: maxMessageBytes, softBytes: queueBytes, hardBytes: queueBytes }
+    }, {
+      frames: (frames) => { for (const received of frames) this.#receive(trunk, received) },
+      relieved: () => {},
+      closed: (code, reason) => this.#lost(trunk, code, reason)
+    })
+    const trunk: TrunkOfBackend<Metadata> = { channel, backendId: null, peers: new Set(), hello: null }
+    trunk.hello = clock.after(HELLO_MS, () => channel.close(CloseCode.protocolError, `no hello within ${HELLO_MS} ms`))
+    this.#trunks.add(trunk)
+    log.info({ protocol: socket.protocol }, 'a backend has connected')
+  }
+
+  #receive (trunk: TrunkOfBackend<Metadata>, received: Frame): void {
+    if (trunk.backendId === null) {
+      if (received.kind === 'hello' && received.body.version === VERSION) this.#greet(trunk, received.body)
+      else trunk.channel.close(CloseCode.protocolError, received.kind === 'hello' ? `version ${received.body.version} is not spoken here` : `the first frame must be hello, not ${received.kind}`)
+      return
+    }
+    switch (received.kind) {
+      case 'open': void this.#open(trunk, received.peerId, received.body); return
+      case 'done': this.#notices.done(received.body); return
+      // Nothing keeps a session beyond its link yet (`resume_window_ms` is 0), nor counts its events.
+      case 'ack': case 'skip': case 'credit': return
+      case 'error': this.#options.log.warn({ code: received.body.code, reason: received.body.reason }, 'a backend complains about a frame'); return
+    }
+    const peer = this.#peers.get(received.peerId)
+    if (peer === undefined || peer.trunk !== trunk.channel) {
+      this.#drop('unknown peer')
+    } else if (peer.epoch !== received.epoch) {
+      this.#drop('old epoch')
+    } else {
+      switch (received.kind) {
+        case 'text': case 'binary': peer.receive(received.body, received.kind === 'binary'); return
+        case 'close': peer.over(received.body, false); return
+        case 'detach': peer.over({ code: CloseCode.normal, reason: 'the client is gone' }, false); return
+        default: this.#drop(`unexpected ${received.kind}`)
+      }
+    }
+  }
+
+  #greet (trunk: TrunkOfBackend<Metadata>, { backendId, maxMessageBytes }: Bodies['hello']): void {
+    const { serverId, heartbeatMs } = this.#options
+    trunk.hello?.cancel()
+    trunk.backendId = backendId
+    trunk.channel.limitMessages(maxMessageBytes)
+    trunk.channel.startHeartbeat(heartbeatMs)
+    trunk.channel.send(frame('welcome', { version: VERSION, serverId, maxMessageBytes: this.#options.maxMessageBytes, heartbeatMs, resumeWindowMs: 0 }))
+    for (const kept of this.#notices) trunk.channel.send(frame('notification', kept))
+  }
+
+  async #open (trunk: TrunkOfBackend<Metadata>, peerId: string, { id, roomId, metadata, key }: Bodies['open']): Promise<void> {
+    const answerRefused = (code: number, reason: string): void => { trunk.channel.send(frame('refused', { id, code, reason }, peerId)) }
+    if (!isId(peerId) || !isId(roomId)) return answerRefused(CloseCode.protocolError, 'peer_id and room_id are strings of 1 to 128 bytes')
+    let parsed: unknown
+    try {
+      parsed = metadata === '' ? null : JSON.parse(metadata)
+    } catch {
+      return answerRefused(CloseCode.protocolError, 'metadata is not JSON')
+    }
+    const previous = this.#peers.get(peerId)
+    // Another key while a newer session lives: who comes late must not push out who came after it.
+    if (previous !== undefined && key !== '' && !sameSecret(key, previous.key)) return answerRefused(CloseCode.replaced, 'a newer session has this peer')
+    if (previous === undefined && this.#peers.size >= this.#options.maxPeers) return answerRefused(CloseCode.tryAgainLater, 'too many peers')
+    previous?.over({ code: CloseCode.replaced, reason: 'replaced by a newer session' }, true)
+
+    const peer = new EndpointPeer<Metadata>({
+      id: peerId, roomId, metadata: parsed as Metadata, epoch: this.#nextEpoch(), key: randomBytes(18).toString('base64url')
+    }, trunk.channel, {
+      gone: () => {
+        if (this.#peers.get(peerId) === peer) this.#peers.delete(peerId)
+        trunk.peers.delete(peer)
+      },
+      failed: (error) => this.#options.log.error({ err: error, peerId }, 'a listener of a peer failed')
+    })
+    this.#peers.set(peerId, peer)
+    trunk.peers.add(peer)
+    try {
+      await this.#options.onPeer(peer)
+    } catch (error) {
+      const { code, message } = error instanceof EndpointRefusal ? error : { code: CloseCode.internalError, message: 'internal error' }
+      if (!(error instanceof EndpointRefusal)) this.#options.log.error({ err: error, peerId }, 'onPeer failed: the peer is refused')
+      answerRefused(code, message)
+      peer.over({ code, reason: message }, false)
+      return
+    }
+    if (peer.isOver) return answerRefused(CloseCode.removed, 'removed')
+    peer.opened(frame('opened', { id, key: peer.key, resumed: false, received: 0, windowBytes: 256 * 1024, recordings: [] }, peerId, peer.epoch))
+  }
+
+  #lost (trunk: TrunkOfBackend<Metadata>, code: number, reason: string): void {
+    trunk.hello?.cancel()
+    this.#trunks.delete(trunk)
+    this.#options.log.info({ code, reason }, 'a trunk is gone')
+    for (const peer of [...trunk.peers]) peer.over({ code: CloseCode.trunkLost, reason: 'the trunk was lost' }, false)
+  }
+
+  /** Larger than any before it, also than those of a process that ran here earlier: 1 024 for each millisecond of the clock. */
+  #nextEpoch (): number {
+    this.#lastEpoch = Math.max(this.#lastEpoch + 1, this.#options.clock.now() * 1024)
+    return this.#lastEpoch
+  }
+
+  #drop (cause: string): void {
+    this.#dropped[cause] = (this.#dropped[cause] ?? 0) + 1
+  }
+}
+
+function refuse (socket: Duplex, status: string): void {
+  if (!socket.destroyed) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+/** Compared by their hashes, in a time that tells nothing of where they differ, or how long they are. */
+function sameSecret (a: string, b: string): boolean {
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return b !== '' && timingSafeEqual(hash(a), hash(b))
+}
+
+export { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'
+export type { Notice } from './notices.js'

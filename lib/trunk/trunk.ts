@@ -1,0 +1,207 @@
+import type { IncomingMessage } from 'node:http'
+import { WebSocket } from 'ws'
+import type { RetryPolicy } from '../backoff.js'
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode } from '../close-codes.js'
+import type { TrunkState } from '../relay/media-server.js'
+import { Channel, codecs } from './channel.js'
+import type { Accepted } from './outbox.js'
+import { VERSION, frame } from './schema.js'
+import type { Frame, Welcome } from './schema.js'
+
+/** A trunk that lived this long has proved itself: the next failure starts the backoff anew. Milliseconds. */
+const PROVEN_MS = 5_000
+
+export interface TrunkOptions {
+  url: string
+  /** Asked for anew at each attempt. */
+  token: () => string | Promise<string>
+  headers: Record<string, string>
+  ca: string | Buffer | Array<string | Buffer> | undefined
+  /** Offered, in this order. */
+  subprotocols: string[]
+  backendId: string
+  /** Bytes of one message at most, in each direction. */
+  messageBytes: number
+  /** Bytes waiting for the trunk from which producers are asked to pause; four times as many are the end. */
+  queueBytes: number
+  heartbeatMs: number
+  /** For the upgrade, and again for `welcome`. */
+  handshakeMs: number
+  retry: RetryPolicy
+  clock: Clock
+}
+
+export interface TrunkObserver {
+  state (state: TrunkState): void
+  frames (frames: Frame[]): void
+  relieved (): void
+}
+
+/** The one WebSocket to the media server, from the backend's side: connects, shakes hands, and comes back when lost. */
+export class Trunk {
+  readonly #options: TrunkOptions
+  readonly #observer: TrunkObserver
+  #state: TrunkState = { state: 'closed' }
+  #socket: WebSocket | null = null
+  #channel: Channel | null = null
+  #timer: Timer | null = null
+  #attempt = 0
+  #upSince = 0
+  #stopped: (() => void) | null = null
+
+  constructor (options: TrunkOptions, observer: TrunkObserver) {
+    this.#options = options
+    this.#observer = observer
+  }
+
+  get state (): TrunkState {
+    return this.#state
+  }
+
+  get sockets (): number {
+    return this.#channel === null ? 0 : 1
+  }
+
+  get outboxBytes (): number {
+    return this.#channel?.outboxBytes ?? 0
+  }
+
+  start (): void {
+    if (this.#state.state === 'closed' && this.#stopped === null) this.#connect()
+  }
+
+  /** Only while `up`; what is sent else goes nowhere. */
+  send (frame: Frame): Accepted {
+    return this.#state.state === 'up' ? this.#channel!.send(frame) : 'full'
+  }
+
+  sendEvent (frame: Frame, tag: Buffer): Accepted {
+    return this.#state.state === 'up' ? this.#channel!.sendEvent(frame, tag) : 'full'
+  }
+
+  tag (peerId: string, epoch: number): Buffer {
+    return this.#channel!.tag(peerId, epoch)
+  }
+
+  /** Writes out what waits and closes; resolves when the socket is gone, within about a second. */
+  async stop (): Promise<void> {
+    if (this.#stopped !== null) return
+    const { promise, resolve } = defer()
+    this.#stopped = resolve
+    this.#timer?.cancel()
+    if (this.#channel !== null) this.#channel.close(CloseCode.goingAway, 'the backend is closing')
+    else this.#socket?.terminate()
+    if (this.#socket === null) this.#closed()
+    await promise
+  }
+
+  #transition (state: TrunkState): void {
+    this.#state = state
+    this.#observer.state(state)
+  }
+
+  #connect (): void {
+    this.#transition({ state: 'connecting', attempt: this.#attempt })
+    const { token } = this.#options
+    // The token may come from anywhere and may fail: that is a failed attempt like any other.
+    Promise.resolve().then(token).then(
+      (value) => { if (this.#stopped === null) this.#dial(value) },
+      (error: Error) => { if (this.#stopped === null) this.#lost({ code: 1006, reason: `no token: ${error.message}` }) }
+    )
+  }
+
+  #dial (token: string): void {
+    const { url, headers, ca, subprotocols, messageBytes, handshakeMs } = this.#options
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(url, subprotocols, {
+        headers: { ...headers, ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
+        ...(ca === undefined ? {} : { ca }),
+        perMessageDeflate: false,
+        maxPayload: messageBytes,
+        handshakeTimeout: handshakeMs
+      })
+    } catch (error) {
+      // A token with characters that no header may have, for one.
+      this.#lost({ code: 1006, reason: (error as Error).message })
+      return
+    }
+    this.#socket = socket
+    let upgrade: IncomingMessage
+    let cause = 'the connection failed'
+    socket.on('upgrade', (response) => { upgrade = response })
+    socket.on('error', (error) => { cause = error.message })
+    socket.on('close', () => { if (this.#socket === socket && this.#channel === null) this.#lost({ code: 1006, reason: cause }) })
+    socket.on('open', () => this.#opened(socket, upgrade))
+  }
+
+  #opened (socket: WebSocket, upgrade: IncomingMessage): void {
+    const { messageBytes, queueBytes, clock, backendId, handshakeMs } = this.#options
+    const codec = codecs.get(socket.protocol)
+    if (codec === undefined) {
+      // ws refuses a subprotocol that was not offered, so this is one that the options offered and nobody here speaks.
+      socket.terminate()
+      return
+    }
+    const channel = new Channel(socket, () => upgrade.socket.bytesRead, {
+      codec, clock, limits: { messageBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
+    }, {
+      frames: (frames) => this.#frames(frames),
+      relieved: () => this.#observer.relieved(),
+      closed: (code, reason) => this.#lost({ code, reason })
+    })
+    this.#channel = channel
+    channel.send(frame('hello', { version: VERSION, backendId, maxMessageBytes: messageBytes }))
+    this.#timer = clock.after(handshakeMs, () => channel.close(CloseCode.protocolError, `no welcome within ${handshakeMs} ms`))
+  }
+
+  #frames (frames: Frame[]): void {
+    if (this.#state.state === 'up') {
+      this.#observer.frames(frames)
+      return
+    }
+    const [first, ...rest] = frames
+    if (first === undefined) return
+    if (first.kind !== 'welcome') this.#channel!.close(CloseCode.protocolError, `the first frame must be welcome, not ${first.kind}`)
+    else if (first.body.version !== VERSION) this.#channel!.close(CloseCode.protocolError, `version ${first.body.version} is not spoken here`)
+    else {
+      this.#welcomed(first.body)
+      if (rest.length > 0) this.#observer.frames(rest)
+    }
+  }
+
+  #welcomed ({ serverId, maxMessageBytes, heartbeatMs }: Welcome): void {
+    this.#timer?.cancel()
+    this.#upSince = this.#options.clock.now()
+    this.#channel!.limitMessages(maxMessageBytes)
+    this.#channel!.startHeartbeat(heartbeatMs > 0 ? Math.min(heartbeatMs, this.#options.heartbeatMs) : this.#options.heartbeatMs)
+    this.#transition({ state: 'up', serverId, protocol: this.#channel!.subprotocol })
+  }
+
+  #lost (cause: { code: number, reason: string }): void {
+    this.#timer?.cancel()
+    this.#channel = null
+    this.#socket = null
+    if (this.#stopped !== null) {
+      this.#closed()
+      return
+    }
+    const { clock, retry } = this.#options
+    if (this.#state.state === 'up' && clock.now() - this.#upSince >= PROVEN_MS) this.#attempt = 0
+    const retryMs = retry.delayMs(this.#attempt++)
+    this.#timer = clock.after(retryMs, () => this.#connect())
+    this.#transition({ state: 'down', cause, retryMs })
+  }
+
+  #closed (): void {
+    if (this.#state.state !== 'closed') this.#transition({ state: 'closed' })
+    this.#stopped!()
+  }
+}
+
+function defer (): { promise: Promise<void>, resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((_resolve) => { resolve = _resolve })
+  return { promise, resolve }
+}
