@@ -1,0 +1,167 @@
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode, fitReason, isSendable } from '../close-codes.js'
+import { Heartbeat } from '../heartbeat.js'
+import type { Logger } from '../logger.js'
+import type { LeaveReason } from '../relay/peer.js'
+
+export interface SocketLimits {
+  /** Bytes of one message from the client. */
+  messageBytes: number
+  /** Bytes that a client may send before it is let in, in one message. */
+  preAuthBytes: number
+  /** Bytes that wait unsent for one client. */
+  downlinkBytes: number
+  /** Milliseconds for a closed socket to say goodbye before it is cut. */
+  closeMs: number
+  heartbeatMs: number
+}
+
+/** What a socket tells its dialect. */
+export interface SocketObserver {
+  message (data: Buffer, binary: boolean): void
+  /** The socket is gone or useless; called exactly once, at the first sign. */
+  ended (reason: LeaveReason): void
+}
+
+/** What framing may add to a message that is just small enough, for the count of raw bytes. */
+const FRAMING_BYTES = 1024
+
+/**
+ * A client's WebSocket, and the only thing that reads or writes it. It is bounded in each direction, finds out when the
+ * client is gone, and never lets an exception of its owner out into the event loop.
+ */
+export class ClientSocket {
+  readonly #socket: WebSocket
+  readonly #raw: Socket
+  readonly #limits: SocketLimits
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #heartbeat: Heartbeat
+  #observer: SocketObserver | null = null
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #ended: LeaveReason | null = null
+  #paused = false
+  #deadline: Timer | null = null
+  #preAuth: (() => void) | null = null
+  #messageBytes: number
+
+  constructor (socket: WebSocket, raw: Socket, limits: SocketLimits, clock: Clock, log: Logger) {
+    this.#socket = socket
+    this.#raw = raw
+    this.#limits = limits
+    this.#clock = clock
+    this.#log = log
+    this.#messageBytes = limits.messageBytes
+    socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
+    // What is wrong is told by the close that follows: ws has already answered with the right code.
+    socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
+    socket.on('close', (code, reason) => this.#closed(code, reason.toString()))
+    this.#heartbeat = new Heartbeat({
+      bytesRead: () => this.#paused ? null : raw.bytesRead,
+      ping: () => { if (this.#state === 'open') socket.ping() },
+      dead: () => {
+        this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
+        socket.terminate()
+      }
+    }, limits.heartbeatMs, clock)
+  }
+
+  /** Who hears of it from now on; at once, if it has ended already. */
+  observe (observer: SocketObserver): void {
+    this.#observer = observer
+    if (this.#ended !== null) observer.ended(this.#ended)
+  }
+
+  /** Until `admitted`, the client may send no more than the pre-auth bound, counted on the wire: no dripping helps. */
+  boundPreAuth (): void {
+    const start = this.#raw.bytesRead
+    const check = (): void => {
+      if (this.#raw.bytesRead - start > this.#limits.preAuthBytes + FRAMING_BYTES) this.fail(CloseCode.messageTooBig, 'too large before authentication', 'bad message')
+    }
+    this.#messageBytes = this.#limits.preAuthBytes
+    // Before ws sees the bytes, so that an oversized message is never put together.
+    this.#raw.prependListener('data', check)
+    this.#preAuth = () => this.#raw.removeListener('data', check)
+  }
+
+  /** The client was let in: the ordinary bounds hold. */
+  admitted (): void {
+    this.#preAuth?.()
+    this.#preAuth = null
+    this.#messageBytes = this.#limits.messageBytes
+  }
+
+  send (data: Buffer, binary: boolean): void {
+    if (this.#state !== 'open') return
+    this.#socket.send(data, { binary, compress: false })
+    if (this.#socket.bufferedAmount > this.#limits.downlinkBytes) this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
+  }
+
+  pause (): void {
+    this.#paused = true
+    if (this.#state === 'open') this.#socket.pause()
+  }
+
+  resume (): void {
+    this.#paused = false
+    if (this.#state !== 'closed') this.#socket.resume()
+  }
+
+  /** Says goodbye; cuts the socket if the client does not answer in time. */
+  close (code: number, reason: string): void {
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    this.#preAuth?.()
+    this.#heartbeat.stop()
+    // A paused socket would not see the client's answer.
+    if (this.#paused) this.resume()
+    this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
+    this.#deadline = this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
+  }
+
+  /** The client has broken a rule: it is closed, and its owner told. */
+  fail (code: number, reason: string, cause: LeaveReason['cause']): void {
+    const end: LeaveReason = { code, reason, cause }
+    this.#end(end)
+    this.close(code, reason)
+  }
+
+  #message (data: Buffer, binary: boolean): void {
+    if (this.#state !== 'open') return
+    if (data.length > this.#messageBytes) {
+      this.fail(CloseCode.messageTooBig, `a message may have ${this.#messageBytes} bytes`, 'bad message')
+      return
+    }
+    try {
+      this.#observer?.message(data, binary)
+    } catch (error) {
+      // Out of here it would be an uncaughtException, and the end of every client.
+      this.#log.error({ err: error }, 'a client could not be served')
+      this.fail(CloseCode.internalError, 'internal error', 'bad message')
+    }
+  }
+
+  #broken (error: Error & { code?: string }): void {
+    const code = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+      ? CloseCode.messageTooBig
+      : error.code === 'WS_ERR_INVALID_UTF8' ? CloseCode.invalidText : error.code?.startsWith('WS_ERR') === true ? CloseCode.protocolError : 1006
+    this.#log.info({ err: error }, 'the client broke the connection')
+    this.#end({ code, reason: error.message, cause: code === 1006 ? 'link lost' : 'bad message' })
+  }
+
+  #closed (code: number, reason: string): void {
+    this.#state = 'closed'
+    this.#preAuth?.()
+    this.#heartbeat.stop()
+    this.#deadline?.cancel()
+    this.#end({ code, reason, cause: code === 1006 ? 'link lost' : 'client' })
+  }
+
+  #end (reason: LeaveReason): void {
+    if (this.#ended !== null) return
+    this.#ended = reason
+    this.#observer?.ended(reason)
+  }
+}

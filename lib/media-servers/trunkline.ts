@@ -1,0 +1,248 @@
+import { fullJitter } from '../backoff.js'
+import { CloseCode } from '../close-codes.js'
+import type { Logger } from '../logger.js'
+import type {
+  Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording
+} from '../relay/media-server.js'
+import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
+import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
+import { Trunk } from '../trunk/trunk.js'
+
+/** What the option `mediaServer` takes: a media server that speaks `trunkline.v1` (PROTOCOL.md). */
+export interface TrunklineServerOptions {
+  /** `ws://` or `wss://`. */
+  url: string
+  /** Sent as `Authorization: Bearer`; a function is asked anew at each connection. */
+  token?: string | (() => string | Promise<string>)
+  /** Certificate authorities for `wss://` beside the system's own, in PEM. */
+  ca?: string | Buffer | Array<string | Buffer>
+  /** Further headers of the upgrade. */
+  headers?: Record<string, string>
+  /** `protobuf` (default) or `json`, which is slower and can be read. */
+  encoding?: 'protobuf' | 'json'
+  /** Bytes of one message on the trunk at most, default 1 MiB. */
+  messageBytes?: number
+  /** Backoff with full jitter, default `{ baseMs: 250, maxMs: 5000 }`. */
+  retry?: { baseMs?: number, maxMs?: number }
+}
+
+const HANDSHAKE_MS = 5_000
+
+/** The reference driver: every peer is a tag on the frames of one trunk. */
+export function trunklineServer (options: TrunklineServerOptions): Driver {
+  return { name: 'trunkline', create: (context) => new TrunklineServer(options, context) }
+}
+
+class TrunklineServer implements MediaServer {
+  readonly #trunk: Trunk
+  readonly #log: Logger
+  readonly #attachments = new Map<string, TrunkAttachment>()
+  readonly #dropped: Record<string, number> = {}
+  #observer!: MediaServerObserver
+  #asked = 0
+
+  constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, trunkQueueBytes }: DriverContext) {
+    this.#log = log
+    const { token = '' } = options
+    this.#trunk = new Trunk({
+      url: options.url,
+      token: typeof token === 'function' ? token : () => token,
+      headers: options.headers ?? {},
+      ca: options.ca,
+      subprotocols: options.encoding === 'json' ? [SUBPROTOCOL_JSON] : [SUBPROTOCOL, SUBPROTOCOL_JSON],
+      backendId,
+      messageBytes: options.messageBytes ?? 1024 * 1024,
+      queueBytes: trunkQueueBytes,
+      heartbeatMs,
+      handshakeMs: HANDSHAKE_MS,
+      retry: fullJitter(options.retry?.baseMs ?? 250, options.retry?.maxMs ?? 5_000),
+      clock
+    }, {
+      state: (state) => {
+        if (state.state !== 'up') this.#forgetAll()
+        this.#observer.state(state)
+      },
+      frames: (frames) => { for (const frame of frames) this.#receive(frame) },
+      relieved: () => this.#observer.relieved()
+    })
+  }
+
+  start (observer: MediaServerObserver): void {
+    this.#observer = observer
+    this.#trunk.start()
+  }
+
+  open ({ peerId, roomId, metadata, key }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+    const id = ++this.#asked
+    const attachment = new TrunkAttachment(peerId, id, receiver, this.#trunk, () => {
+      // A newer attachment of the same peer may stand there already.
+      if (this.#attachments.get(peerId) === attachment) this.#attachments.delete(peerId)
+    })
+    this.#attachments.set(peerId, attachment)
+    this.#trunk.send(frame('open', { id, roomId, metadata, key, received: 0, trace: '' }, peerId))
+    return attachment
+  }
+
+  stats (): MediaServerStats {
+    return { sockets: this.#trunk.sockets, outboxBytes: this.#trunk.outboxBytes, dropped: { ...this.#dropped } }
+  }
+
+  stop (): Promise<void> {
+    return this.#trunk.stop()
+  }
+
+  #receive (received: Frame): void {
+    switch (received.kind) {
+      case 'text':
+      case 'binary': {
+        const attachment = this.#attachments.get(received.peerId)
+        if (attachment === undefined) this.#drop('unknown peer')
+        else if (attachment.epoch !== received.epoch) this.#drop('old epoch')
+        else attachment.receiver.event(received.body, received.kind === 'binary')
+        return
+      }
+      case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
+      case 'refused': {
+        const attachment = this.#attachments.get(received.peerId)
+        if (attachment === undefined || !attachment.answers(received.body.id)) this.#drop('late answer')
+        else {
+          this.#attachments.delete(received.peerId)
+          attachment.receiver.refused(received.body)
+        }
+        return
+      }
+      case 'close': {
+        const attachment = this.#attachments.get(received.peerId)
+        if (attachment === undefined) this.#drop('unknown peer')
+        else if (attachment.epoch !== received.epoch) this.#drop('old epoch')
+        else {
+          this.#attachments.delete(received.peerId)
+          attachment.receiver.closed(received.body)
+        }
+        return
+      }
+      case 'notification': this.#notified(received.body); return
+      case 'error': this.#log.warn({ peerId: received.peerId, code: received.body.code, reason: received.body.reason }, 'the media server complains about a frame'); return
+      // Sessions whose ends keep counters are not spoken of yet: nothing is to be done for these.
+      case 'ack': case 'skip': case 'credit': return
+      default: this.#drop(`unexpected ${received.kind}`)
+    }
+  }
+
+  #opened (peerId: string, epoch: number, body: Bodies['opened']): void {
+    const attachment = this.#attachments.get(peerId)
+    if (attachment?.answers(body.id) === true) {
+      attachment.opened(epoch)
+      attachment.receiver.opened({ key: body.key, resumed: body.resumed })
+      return
+    }
+    this.#drop('late answer')
+    // The client left before the answer came: without this the media server would keep a peer that nobody is.
+    if (attachment === undefined) this.#trunk.send(frame('close', { code: CloseCode.normal, reason: 'the client is gone', id: 0 }, peerId, epoch))
+  }
+
+  #notified ({ id, roomId, peerId, type, payload, atMs, recording }: Bodies['notification']): void {
+    const handled = (): void => { if (id !== '') this.#trunk.send(frame('done', id)) }
+    if (recording !== null) {
+      if (isRecording(recording)) this.#observer.recording(toRecording(recording, roomId), id, handled)
+      else {
+        this.#log.error({ notificationId: id, status: recording.status }, 'a recording notification is dropped: it names no recording, or a status that there is not')
+        this.#drop('malformed notification')
+        handled()
+      }
+      return
+    }
+    let parsed: unknown
+    try {
+      parsed = payload === '' ? null : JSON.parse(payload)
+    } catch {
+      // Kept back, it would come again on every trunk and never be any better.
+      this.#log.error({ type, notificationId: id }, 'a notification is dropped: its payload is not JSON')
+      this.#drop('malformed notification')
+      handled()
+      return
+    }
+    this.#observer.notification({ id, roomId, peerId, type, payload: parsed, at: new Date(atMs) }, handled)
+  }
+
+  #drop (cause: string): void {
+    this.#dropped[cause] = (this.#dropped[cause] ?? 0) + 1
+    this.#log.debug({ cause }, 'a frame from the media server is dropped')
+  }
+
+  #forgetAll (): void {
+    for (const attachment of this.#attachments.values()) attachment.forget()
+    this.#attachments.clear()
+  }
+}
+
+class TrunkAttachment implements Attachment {
+  readonly receiver: AttachmentReceiver
+  readonly #peerId: string
+  readonly #asking: number
+  readonly #trunk: Trunk
+  readonly #remove: () => void
+  #state: 'asked' | 'open' | 'over' = 'asked'
+  #tag: Buffer = Buffer.alloc(0)
+  /** 0 until the media server has answered. */
+  epoch = 0
+
+  constructor (peerId: string, asking: number, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
+    this.#peerId = peerId
+    this.#asking = asking
+    this.receiver = receiver
+    this.#trunk = trunk
+    this.#remove = remove
+  }
+
+  /** Whether an answer with this id is the one that is waited for. */
+  answers (id: number): boolean {
+    return this.#state === 'asked' && this.#asking === id
+  }
+
+  opened (epoch: number): void {
+    this.#state = 'open'
+    this.epoch = epoch
+    this.#tag = this.#trunk.tag(this.#peerId, epoch)
+  }
+
+  forget (): void {
+    this.#state = 'over'
+  }
+
+  send (data: Buffer, binary: boolean): Accepted {
+    if (this.#state !== 'open') return 'full'
+    return this.#trunk.sendEvent({ peerId: this.#peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
+  }
+
+  skip (): void {
+    if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.#peerId, this.epoch))
+  }
+
+  close (code: number, reason: string): void {
+    const was = this.#state
+    this.#state = 'over'
+    this.#remove()
+    // An answer that is still to come finds nobody and is closed then.
+    if (was === 'open') this.#trunk.send(frame('close', { code, reason, id: 0 }, this.#peerId, this.epoch))
+  }
+}
+
+const STATUSES = new Set(['active', 'finished', 'available', 'failed'])
+
+function isRecording (body: RecordingBody): body is RecordingBody & { status: Recording['status'] } {
+  return body.recordingId !== '' && STATUSES.has(body.status)
+}
+
+function toRecording (body: RecordingBody & { status: Recording['status'] }, roomId: string): Recording {
+  return {
+    recordingId: body.recordingId,
+    roomId: body.roomId === '' ? roomId : body.roomId,
+    status: body.status,
+    revision: body.revision,
+    startedAt: body.startedAtMs === 0 ? null : new Date(body.startedAtMs),
+    file: body.file === '' ? null : body.file,
+    durationMs: body.durationMs === 0 ? null : body.durationMs,
+    error: body.error === '' ? null : body.error
+  }
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.js'
+import { HookTimeoutError, IdentityError } from '../errors.js'
+import { isId } from '../ids.js'
+import type { CheckedIdentity } from './peer.js'
+import { busy, notAuthenticated, refusalOf } from './refusal.js'
+
+/** What a client brought to show who it is. */
+export interface Credentials {
+  /** From the query, the `Authorization` header, the cookie, or the client's first message. */
+  token: string
+  /** Which of these it was. */
+  from: 'query' | 'authorization' | 'cookie' | 'message'
+}
+
+/** Who the app says that the client is. */
+export interface Identity<Metadata> {
+  /** 1 to 128 bytes. */
+  roomId: string
+  /** Only to have a second link under the same id replace the first; a UUID is minted otherwise. 1 to 128 bytes. */
+  peerId?: string
+  /** For the hooks, and as JSON for the media server. At most 16 KiB there. */
+  metadata?: Metadata
+  /** When the peer is to end with 4401 "expired token". */
+  expiresAt?: Date | number
+}
+
+/** The app's function: it throws, or says who it is. */
+export type Authenticate<Request, Metadata> = (request: Request, credentials: Credentials) => Identity<Metadata> | Promise<Identity<Metadata>>
+
+export interface AdmissionLimits {
+  /** Milliseconds for `authenticate` to answer. */
+  hookMs: number
+  /** How many may be asked about at once. */
+  concurrentAuth: number
+  /** How many may wait for their turn. */
+  waitingAuth: number
+}
+
+const METADATA_BYTES = 16 * 1024
+
+/** The door: runs the app's `authenticate`, so many at a time, and checks what it says. */
+export class Admission<Request, Metadata> {
+  readonly #authenticate: Authenticate<Request, Metadata>
+  readonly #limits: AdmissionLimits
+  readonly #clock: Clock
+  readonly #waiting: Array<() => void> = []
+  #running = 0
+
+  constructor (authenticate: Authenticate<Request, Metadata>, limits: AdmissionLimits, clock: Clock) {
+    this.#authenticate = authenticate
+    this.#limits = limits
+    this.#clock = clock
+  }
+
+  /** @throws Refusal with the app's error as its cause */
+  async admit (request: Request, credentials: Credentials): Promise<CheckedIdentity<Metadata>> {
+    await this.#turn()
+    try {
+      return check(await this.#inTime(request, credentials), this.#clock.now())
+    } catch (error) {
+      throw refusalOf(error)
+    } finally {
+      // The turn is handed on, so that nobody slips in between.
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#running--
+      else next()
+    }
+  }
+
+  async #turn (): Promise<void> {
+    if (this.#running >= this.#limits.concurrentAuth) {
+      if (this.#waiting.length >= this.#limits.waitingAuth) throw busy('too many at once')
+      await new Promise<void>((resolve) => { this.#waiting.push(resolve) })
+    } else {
+      this.#running++
+    }
+  }
+
+  async #inTime (request: Request, credentials: Credentials): Promise<Identity<Metadata>> {
+    const { hookMs } = this.#limits
+    return await new Promise((resolve, reject) => {
+      const timer = this.#clock.after(hookMs, () => reject(busy('try again later', new HookTimeoutError('authenticate', hookMs))))
+      // In a promise of its own, so that a synchronous throw is no different.
+      Promise.resolve().then(() => this.#authenticate(request, credentials)).then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+}
+
+function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
+  if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
+  const { roomId, peerId = randomUUID(), metadata, expiresAt } = identity as Record<string, unknown>
+  if (!isId(roomId)) throw broken('roomId must be a string of 1 to 128 bytes')
+  if (!isId(peerId)) throw broken('peerId must be a string of 1 to 128 bytes')
+  let metadataText: string | undefined
+  try {
+    metadataText = JSON.stringify(metadata ?? null)
+  } catch (error) {
+    throw broken(`metadata is not JSON (${(error as Error).message})`)
+  }
+  if (metadataText === undefined) throw broken('metadata is not JSON')
+  if (Buffer.byteLength(metadataText) > METADATA_BYTES) throw broken(`metadata is larger than ${METADATA_BYTES} bytes`)
+  const expiry = expiresAt === undefined || expiresAt === null ? null : new Date(expiresAt as Date | number)
+  if (expiry !== null) {
+    if (Number.isNaN(expiry.getTime())) throw broken('expiresAt is no date')
+    if (expiry.getTime() <= now) throw notAuthenticated('expired token')
+  }
+  return { peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
+}
+
+/** A mistake of the app, not of the client: a 5xx, with the explanation in the log. */
+function broken (why: string): Error {
+  return busy('try again later', new IdentityError(why))
+}

@@ -1,0 +1,127 @@
+import type { Clock } from '../clock.js'
+import type { Logger } from '../logger.js'
+
+/**
+ * What a kind of media server gives the relay: a driver implements this, and the relay knows nothing else of it
+ * (`lib/media-servers`).
+ */
+
+/** Why something was closed or refused: the codes are those of `close-codes.ts`. */
+export interface Status {
+  code: number
+  reason: string
+}
+
+/** The state of the trunk, as `onTrunk` tells it. */
+export type TrunkState =
+  | { state: 'connecting', attempt: number }
+  | { state: 'up', serverId: string, protocol: string }
+  /** `retryMs`: milliseconds until the next attempt. */
+  | { state: 'down', cause: Status, retryMs: number }
+  | { state: 'closed' }
+
+export interface OpenRequest {
+  peerId: string
+  roomId: string
+  /** JSON text. */
+  metadata: string
+  /** Of the session to continue, if there was one. */
+  key: string
+}
+
+export interface OpenAnswer {
+  /** By which this session can be asked for again. */
+  key: string
+  /** Whether the media server still had the session. */
+  resumed: boolean
+}
+
+/** What an attachment tells its peer. Nothing is told after `refused`, `closed`, or the peer's own `close`. */
+export interface AttachmentReceiver {
+  opened (answer: OpenAnswer): void
+  refused (status: Status): void
+  event (data: Buffer, binary: boolean): void
+  closed (status: Status): void
+}
+
+/** How an event fared: taken; taken, but its source should pause until `relieved`; not taken, for two reasons. */
+export type Accepted = 'taken' | 'pressed' | 'full' | 'too big'
+
+/** One peer, as it is attached to the media server over the trunk of the moment. */
+export interface Attachment {
+  send (data: Buffer, binary: boolean): Accepted
+  /** Takes the place of an event that a hook dropped, so that both ends go on counting alike. */
+  skip (): void
+  /** The peer is over. Harmless when it is already. */
+  close (code: number, reason: string): void
+}
+
+export interface Notification<Payload = unknown> {
+  id: string
+  /** Empty where it is about no room. */
+  roomId: string
+  /** Empty where it is about no peer. */
+  peerId: string
+  type: string
+  payload: Payload
+  at: Date
+}
+
+/** A recording, as the media server last told of it. */
+export interface Recording {
+  recordingId: string
+  roomId: string
+  status: 'active' | 'finished' | 'available' | 'failed'
+  /** Grows with each change. */
+  revision: number
+  startedAt: Date | null
+  file: string | null
+  durationMs: number | null
+  error: string | null
+}
+
+/** What a media server tells the relay. */
+export interface MediaServerObserver {
+  /** `down` also says that every attachment is void; nobody else tells the peers. */
+  state (state: TrunkState): void
+  /** `handled` is to be called once the app has dealt with it; until then the media server keeps it. */
+  notification (notification: Notification, handled: () => void): void
+  recording (recording: Recording, notificationId: string, handled: () => void): void
+  /** The trunk has room again after an event was `pressed`. */
+  relieved (): void
+}
+
+export interface MediaServerStats {
+  /** Open sockets to the media server: 0 or 1. */
+  sockets: number
+  /** Bytes that wait for the trunk. */
+  outboxBytes: number
+  /** Frames dropped, by cause. */
+  dropped: Record<string, number>
+}
+
+export interface MediaServer {
+  /** Connects, and stays connected until `stop`. */
+  start (observer: MediaServerObserver): void
+  /** Only while the trunk is `up`. A second one for the same peer id replaces the first, which hears nothing more. */
+  open (request: OpenRequest, receiver: AttachmentReceiver): Attachment
+  stats (): MediaServerStats
+  /** Flushes what waits and closes the trunk. */
+  stop (): Promise<void>
+}
+
+export interface DriverContext {
+  clock: Clock
+  log: Logger
+  /** Names this process to the media server. */
+  backendId: string
+  heartbeatMs: number
+  /** Bytes waiting for the trunk from which peers are paused. */
+  trunkQueueBytes: number
+}
+
+/** What the option `mediaServer` takes besides `{ url, token }`. */
+export interface Driver {
+  readonly name: string
+  create (context: DriverContext): MediaServer
+}

@@ -1,0 +1,37 @@
+import { CloseCode } from '../close-codes.js'
+
+/** Somebody is not let in: the HTTP status before an upgrade, and the close code after one, of the same answer. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly code: CloseCode
+  readonly httpStatus: number
+
+  constructor (code: CloseCode, httpStatus: number, reason: string, cause?: unknown) {
+    super(reason, { cause })
+    this.code = code
+    this.httpStatus = httpStatus
+  }
+}
+
+/** What a client that knows the Jellyfish family's close reasons acts upon; harmless to all others. */
+export const EXPIRED = 'expired token'
+
+export const notAuthenticated = (reason: string, cause?: unknown): Refusal => new Refusal(CloseCode.notAuthenticated, 401, reason, cause)
+export const busy = (reason: string, cause?: unknown): Refusal => new Refusal(CloseCode.tryAgainLater, 503, reason, cause)
+
+/**
+ * What a throwing `authenticate` means: by its `statusCode` (or `status`) 403 forbidden, 404 no such room, 429 too many,
+ * 500 and above not now; anything else is not authenticated. The error itself stays in the log: clients get the bare reason.
+ */
+export function refusalOf (error: unknown): Refusal {
+  if (error instanceof Refusal) return error
+  const { statusCode, status, code, name } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>
+  const given = Number(statusCode ?? status)
+  // fast-jwt, jose and jsonwebtoken all say it in the code or in the name.
+  if (/expired/i.test(`${String(code)} ${String(name)}`)) return notAuthenticated(EXPIRED, error)
+  if (given === 403) return new Refusal(CloseCode.forbidden, 403, 'forbidden', error)
+  if (given === 404) return new Refusal(CloseCode.noSuchRoom, 404, 'no such room', error)
+  if (given === 429) return new Refusal(CloseCode.tryAgainLater, 429, 'too many requests', error)
+  if (given >= 500) return busy('try again later', error)
+  return notAuthenticated('not authenticated', error)
+}

@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto'
+import fastifyWebsocket from '@fastify/websocket'
+import type { WebSocket } from '@fastify/websocket'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { systemClock } from '../lib/clock.js'
+import type { Clock } from '../lib/clock.js'
+import { CloseCode } from '../lib/close-codes.js'
+import { Connections } from '../lib/connections.js'
+import { ClientSocket } from '../lib/dialects/client-socket.js'
+import type { Dialect, Door } from '../lib/dialects/dialect.js'
+import { fishjamDialect } from '../lib/dialects/fishjam.js'
+import { trunklineDialect } from '../lib/dialects/trunkline.js'
+import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError } from '../lib/errors.js'
+import { trunklineServer } from '../lib/media-servers/trunkline.js'
+import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
+import { checkOptions } from '../lib/options.js'
+import type { DialectOptions, HeartbeatOptions, LimitOptions, Settings } from '../lib/options.js'
+import { Admission } from '../lib/relay/admission.js'
+import type { Authenticate } from '../lib/relay/admission.js'
+import { Hooks } from '../lib/relay/hooks.js'
+import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
+import type { Driver, TrunkState } from '../lib/relay/media-server.js'
+import type { CheckedIdentity } from '../lib/relay/peer.js'
+import type { Peers } from '../lib/relay/peers.js'
+import { Refusal, refusalOf } from '../lib/relay/refusal.js'
+import { Relay } from '../lib/relay/relay.js'
+import type { RelayStats } from '../lib/relay/relay.js'
+import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
+
+/**
+ * Tells TypeScript what the app's metadata is:
+ * `declare module 'trunkline' { interface TrunklineTypes { metadata: { userId: string } } }`
+ */
+
+export interface TrunklineTypes {}
+
+/** The metadata that `authenticate` answers: as `TrunklineTypes` says, else unknown. */
+export type AppMetadata = TrunklineTypes extends { metadata: infer Metadata } ? Metadata : unknown
+
+export interface TrunklineOptions<Metadata = AppMetadata> {
+  /** Where the media server is and how it is let in to, or a driver. */
+  mediaServer: TrunklineServerOptions | Driver
+  /** Says who a client is, or throws. Nobody gets in without it. */
+  authenticate: Authenticate<FastifyRequest, Metadata>
+  hooks?: Partial<HookFunctions<Metadata>>
+  path?: string
+  dialects?: DialectOptions[]
+  origins?: '*' | string[]
+  cookie?: string
+  duplicate?: 'replace' | 'refuse'
+  trunkDownMs?: number
+  namespace?: string
+  limits?: Partial<LimitOptions>
+  heartbeat?: Partial<HeartbeatOptions>
+  /** For tests: where all time comes from. */
+  clock?: Clock
+}
+
+export interface TrunklineStats extends RelayStats {
+  /** Clients' sockets, those that are not let in yet included. */
+  links: number
+}
+
+/** `app.trunkline` */
+export interface Trunkline<Metadata = AppMetadata> {
+  /**
+   * @throws HookNameError there is no such hook
+   * @throws HookFunctionError `fn` is no function
+   */
+  addHook<Name extends HookName> (name: Name, fn: HookFunctions<Metadata>[Name]): this
+  readonly peers: Peers<Metadata>
+  readonly trunk: TrunkState
+  /** Ends a peer with 4410; whether there was one. */
+  kick (peerId: string, reason?: string): boolean
+  stats (): TrunklineStats
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    trunkline: Trunkline
+  }
+}
+
+const DIALECTS: Record<string, Dialect> = { trunkline: trunklineDialect, fishjam: fishjamDialect }
+
+const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
+  const settings = checkOptions(options as unknown as Record<string, unknown>)
+  const { limits, heartbeat, namespace } = settings
+  if (app.hasDecorator(namespace)) throw new NamespaceTakenError(namespace)
+
+  const clock = options.clock ?? systemClock
+  const hooks = new Hooks<AppMetadata>(limits.hookMs, clock)
+  for (const [name, fn] of Object.entries(options.hooks ?? {})) hooks.add(name as HookName, fn as never)
+  const driver = 'create' in options.mediaServer ? options.mediaServer : trunklineServer(options.mediaServer)
+  const mediaServer = driver.create({
+    clock,
+    log: app.log.child({ mediaServer: driver.name }),
+    backendId: randomUUID(),
+    heartbeatMs: heartbeat.trunkMs,
+    trunkQueueBytes: limits.trunkQueueBytes
+  })
+  const relay = new Relay({
+    mediaServer, hooks, duplicate: settings.duplicate, limits: { ...limits, trunkDownMs: settings.trunkDownMs }, clock, log: app.log
+  })
+  const connections = new Connections()
+
+  app.decorate(namespace, {
+    addHook (name, fn) {
+      hooks.add(name, fn)
+      return this
+    },
+    peers: relay.peers,
+    get trunk () { return relay.trunk },
+    kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
+    stats: () => ({ ...relay.stats(), links: connections.size })
+  } satisfies Trunkline)
+
+  // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
+  app.addHook('preClose', async () => {
+    const drained = relay.drain()
+    await connections.close(CloseCode.restart, 'restarting')
+    await drained
+  })
+  app.addHook('onClose', () => relay.stop())
+  app.addHook('onReady', async () => relay.start())
+  await bringWebsocket(app, settings)
+
+  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
+  const context: Context = { settings, clock, relay, admission, connections }
+  for (const choice of settings.dialects) {
+    const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
+    const dialect = DIALECTS[name]!
+    addRoute(app, path ?? dialect.route(settings.path), dialect, context)
+  }
+}
+
+interface Context {
+  settings: Settings
+  clock: Clock
+  relay: Relay<AppMetadata>
+  admission: Admission<FastifyRequest, AppMetadata>
+  connections: Connections
+}
+
+/** Registers @fastify/websocket unless the app has; then it must not undo our bounds. */
+async function bringWebsocket (app: FastifyInstance, { limits }: Settings): Promise<void> {
+  if (!app.hasDecorator('websocketServer')) {
+    // Only the root instance has a server of its own; the others inherit it.
+    if (!Object.hasOwn(app, 'server')) throw new NotAtRootError()
+    await app.register(fastifyWebsocket, { options: { maxPayload: limits.messageBytes, perMessageDeflate: false } })
+    return
+  }
+  const { maxPayload, perMessageDeflate } = app.websocketServer.options
+  if (limits.allowLargerPayload) return
+  if (maxPayload === undefined || maxPayload === 0 || maxPayload > limits.messageBytes) throw new PayloadTooLargeError(maxPayload ?? 0, limits.messageBytes)
+  if (perMessageDeflate !== undefined && perMessageDeflate !== false) throw new CompressionError()
+}
+
+function addRoute (app: FastifyInstance, url: string, dialect: Dialect, context: Context): void {
+  const { settings, admission, relay, connections, clock } = context
+  const { limits } = settings
+  const identities = new WeakMap<FastifyRequest, CheckedIdentity<AppMetadata>>()
+
+  app.get(url, {
+    websocket: true,
+    // The token may stand in the query, and Fastify logs the URL of every request.
+    logSerializers: { req: withoutQuery },
+    preValidation: async (request, reply) => {
+      if (!request.ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
+      try {
+        checkOrigin(request, settings.origins)
+        if (dialect.credentials === 'upgrade') identities.set(request, await admission.admit(request, credentialsOf(request, settings.cookie)))
+      } catch (error) {
+        return await refuse(request, reply, refusalOf(error))
+      }
+    }
+  }, (socket, request) => {
+    // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
+    app.websocketServer.clients.delete(socket)
+    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
+    connections.add(client)
+    socket.once('close', () => connections.delete(client))
+    const door: Door = {
+      clock,
+      log: request.log,
+      authMs: limits.authMs,
+      async admit (token) {
+        const identity = identities.get(request) ?? await admission.admit(request, { token: token ?? '', from: 'message' }).catch((error: unknown) => {
+          logRefusal(request, refusalOf(error))
+          throw error
+        })
+        return (link) => relay.join(identity, link, request.log)
+      }
+    }
+    dialect.accept(client, door)
+  })
+}
+
+async function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Promise<void> {
+  logRefusal(request, refusal)
+  const { httpStatus, message } = refusal
+  if (httpStatus === 503 || httpStatus === 429) reply.header('retry-after', '1')
+  await reply.code(httpStatus).send({ statusCode: httpStatus, error: message, message, code: refusal.code })
+}
+
+function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
+  const fields = { reason: message, ...(cause === undefined ? {} : { err: cause }) }
+  if (httpStatus >= 500) request.log.error(fields, 'a client could not be authenticated')
+  else request.log.info(fields, 'a client is refused')
+}
+
+function withoutQuery (request: FastifyRequest): object {
+  return {
+    method: request.method,
+    url: request.url.split('?', 1)[0],
+    host: request.host,
+    remoteAddress: request.ip,
+    remotePort: request.socket?.remotePort
+  }
+}
+
+export default fp(plugin, { fastify: '5.x', name: 'trunkline' })
+
+export { CloseCode } from '../lib/close-codes.js'
+export { trunklineServer } from '../lib/media-servers/trunkline.js'
+export type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
+export type { Authenticate, Credentials, Identity } from '../lib/relay/admission.js'
+export type { ForwardResult, HookFunctions, HookName, MediaEvent, RoomOfRecording } from '../lib/relay/hooks.js'
+export type { Driver, Notification, Recording, TrunkState } from '../lib/relay/media-server.js'
+export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
+export type { Peers } from '../lib/relay/peers.js'
+export { Refusal } from '../lib/relay/refusal.js'
+export * as errors from '../lib/errors.js'
