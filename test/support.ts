@@ -31,10 +31,10 @@ export interface TestApp {
   log: Array<Record<string, unknown>>
 }
 
-export type TestOptions = Partial<TrunklineOptions> & { fastify?: FastifyServerOptions, before?: (app: FastifyInstance) => unknown }
+export type TestOptions = Partial<TrunklineOptions> & { fastify?: FastifyServerOptions, before?: (app: FastifyInstance) => unknown, after?: (app: FastifyInstance) => unknown }
 
 /** An app that listens, with the plugin on it; closed at the end of the test. */
-export async function startApp (t: Teardown, mediaServer: TrunklineOptions['mediaServer'], { fastify = {}, before, ...options }: TestOptions = {}): Promise<TestApp> {
+export async function startApp (t: Teardown, mediaServer: TrunklineOptions['mediaServer'], { fastify = {}, before, after, ...options }: TestOptions = {}): Promise<TestApp> {
   const log: Array<Record<string, unknown>> = []
   const stream = new Writable({
     write (chunk: Buffer, _encoding, done) {
@@ -46,6 +46,7 @@ export async function startApp (t: Teardown, mediaServer: TrunklineOptions['medi
   t.teardown(() => app.close())
   await before?.(app)
   await app.register(trunkline, { mediaServer, authenticate, ...options })
+  await after?.(app)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const host = `127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const base = `ws://${host}`

@@ -1,0 +1,205 @@
+import t from 'tap'
+import { FakeMediaServer, ManualClock, fakeFrame } from '../../lib/testing/index.js'
+import { calls, startApp, startMediaServer, trunkState } from '../support.js'
+
+const quickly = { retry: { baseMs: 1, maxMs: 1 } }
+
+t.test('after a lost trunk a peer whose session has lost nothing goes on, opened anew with its key', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { app, join } = await startApp(t, { ...server.options, ...quickly })
+  const joined = calls(1)
+  app.trunkline.addHook('onPeerJoin', joined.fn)
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  const first = await server.receive('open')
+  await joined.seen
+  server.cut()
+  const second = await server.receive('open')
+  t.equal(first.body.key, '')
+  t.match(second.body.key, /^key-/)
+  t.ok(second.body.id > first.body.id)
+  client.send('hello')
+  t.equal(await client.receiveText(), 'hello')
+  t.equal(app.trunkline.stats().uplink, 1)
+})
+
+t.test('a session that the media server has forgotten ends with 4001, so that its client comes back', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { app, join } = await startApp(t, { ...server.options, ...quickly })
+  const left = calls<[unknown, { cause: string }]>(1)
+  app.trunkline.addHook('onPeerLeave', (peer, reason) => left.fn(peer, reason))
+  const client = await join()
+  client.send('x')
+  await client.receive()
+  server.cut()
+  t.same(await client.closed, { code: 4001, reason: 'the media server has forgotten the session' })
+  t.equal((await left.seen)[0]?.[1].cause, 'media server reset')
+  await server.receive('close')
+})
+
+t.test('a session that the media server still has goes on as if nothing had been', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { join } = await startApp(t, { ...server.options, ...quickly })
+  const client = await join()
+  client.send('before')
+  t.equal(await client.receiveText(), 'before')
+  server.onOpen = (open, trunk) => trunk.send(server.answer(open, { resumed: true }))
+  server.cut()
+  await server.receive('open', ({ body }) => body.key !== '')
+  client.send('after')
+  t.equal(await client.receiveText(), 'after')
+})
+
+t.test('an event that a hook is busy with when the trunk is lost passes when it is back, once and in its place', async (t) => {
+  const server = await startMediaServer(t)
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => { release = resolve })
+  const started = calls(1)
+  const { app, join } = await startApp(t, { ...server.options, ...quickly }, {
+    hooks: {
+      onUplink: async (event) => {
+        if (event.text() !== '1') return event.text() + '!'
+        started.fn()
+        await held
+        return '1!'
+      }
+    }
+  })
+  const client = await join()
+  client.send('1')
+  client.send('2')
+  await started.seen
+  server.onOpen = 'ignore'
+  const down = trunkState(app, 'down')
+  server.cut()
+  await down
+  release()
+  const again = await server.receive('open', ({ body }) => body.key !== '')
+  server.send(server.answer(again, { resumed: true }))
+  t.equal((await server.receive('text')).body.toString(), '1!')
+  t.equal((await server.receive('text')).body.toString(), '2!')
+})
+
+t.test('joins wait for a trunk that is down, and are let in when it is up', async (t) => {
+  const server = await startMediaServer(t)
+  const { port } = server
+  await server.close()
+  const { app, join } = await startApp(t, { url: `ws://127.0.0.1:${port}/trunk`, token: 'secret', ...quickly })
+  const client = await join()
+  client.send('early')
+  t.equal(app.trunkline.peers.size, 1)
+  const back = await FakeMediaServer.listen({ port, echo: true })
+  t.teardown(() => back.close())
+  t.equal(await client.receiveText(), 'early')
+})
+
+t.test('who waits for the trunk too long is sent away: 1013 for a join, 4000 for a peer that had joined', async (t) => {
+  const clock = new ManualClock()
+  const server = await startMediaServer(t, { echo: true })
+  const { app, join } = await startApp(t, server.options, { clock, heartbeat: { clientMs: 1_000_000, trunkMs: 1_000_000 } })
+  const joined = await join({ roomId: 'r', peerId: 'joined' })
+  joined.send('x')
+  await joined.receive()
+  const down = trunkState(app, 'down')
+  await server.close()
+  await down
+  clock.advance(10_000)
+  const late = await join({ roomId: 'r', peerId: 'late' })
+  clock.advance(19_999)
+  t.equal(app.trunkline.peers.size, 2)
+  clock.advance(1)
+  t.same(await joined.closed, { code: 4000, reason: 'the trunk was lost' })
+  t.equal(app.trunkline.peers.size, 1)
+  clock.advance(10_000)
+  t.same(await late.closed, { code: 1013, reason: 'the media server cannot be reached' })
+})
+
+t.test('a silent trunk is dead after three beats at the latest', async (t) => {
+  const server = await startMediaServer(t, { welcome: { heartbeatMs: 20 } })
+  const { app } = await startApp(t, { ...server.options, ...quickly })
+  const trunk = await server.nextTrunk()
+  const down = new Promise<unknown>((resolve) => app.trunkline.addHook('onTrunk', (state) => { if (state.state === 'down') resolve(state.cause) }))
+  trunk.socket.pause()
+  t.same(await down, { code: 1006, reason: 'heartbeat missed' })
+  await server.nextTrunk()
+})
+
+t.test('what a media server may get wrong at the start of a trunk', async (t) => {
+  const cause = async (options: Parameters<typeof startMediaServer>[1], driver: object = {}): Promise<string> => {
+    const server = await startMediaServer(t, options)
+    const { app } = await startApp(t, { ...server.options, retry: { baseMs: 60_000, maxMs: 60_000 }, ...driver })
+    return await new Promise((resolve) => {
+      const tell = (state: typeof app.trunkline.trunk): void => { if (state.state === 'down') resolve(state.cause.reason) }
+      app.trunkline.addHook('onTrunk', tell)
+      tell(app.trunkline.trunk)
+    })
+  }
+  t.match(await cause({ token: 'another' }, { token: 'secret' }), /401/)
+  t.match(await cause({ subprotocols: ['something'] }), /no subprotocol/)
+  t.match(await cause({ welcome: { version: 2 } }), /version 2/)
+  t.match(await cause({}, { token: () => { throw new Error('vault is sealed') } }), /no token: vault is sealed/)
+  t.match(await cause({}, { token: 'with\nnewline' }), /invalid character/i)
+  t.match(await cause({}, { url: 'ws://127.0.0.1:1' }), /ECONNREFUSED/)
+})
+
+t.test('a media server that does not welcome is left', async (t) => {
+  const clock = new ManualClock()
+  const server = await startMediaServer(t, { welcome: null })
+  const { app } = await startApp(t, server.options, { clock })
+  const trunk = await server.nextTrunk()
+  const down = trunkState(app, 'down')
+  clock.advance(5_000)
+  t.match(await trunk.closed, { code: 1002, reason: /no welcome/ })
+  await down
+})
+
+t.test('the first frame must be welcome', async (t) => {
+  const server = await startMediaServer(t, { welcome: null })
+  await startApp(t, server.options)
+  const trunk = await server.nextTrunk()
+  trunk.send(fakeFrame('ack', 1, 'p', 1))
+  t.match(await trunk.closed, { code: 1002, reason: /must be welcome, not ack/ })
+})
+
+t.test('attempts are spread further and further, and start anew once a trunk has lived', async (t) => {
+  const clock = new ManualClock()
+  const server = await startMediaServer(t)
+  const { app } = await startApp(t, { ...server.options, retry: { baseMs: 1000, maxMs: 8000 } }, { clock })
+  const attempts: number[] = []
+  app.trunkline.addHook('onTrunk', (state) => { if (state.state === 'connecting') attempts.push(state.attempt) })
+  const drop = async (): Promise<void> => {
+    await server.nextTrunk()
+    await trunkState(app, 'up')
+    const down = new Promise<void>((resolve) => app.trunkline.addHook('onTrunk', ({ state }) => { if (state === 'down') resolve() }))
+    server.cut()
+    await down
+  }
+  for (let i = 0; i < 5; i++) {
+    await drop()
+    clock.advance(8000)
+  }
+  t.same(attempts, [1, 2, 3, 4, 5])
+  await trunkState(app, 'up')
+  clock.advance(5_000)
+  await drop()
+  clock.advance(8000)
+  await trunkState(app, 'up')
+  t.equal(attempts.at(-1), 1)
+})
+
+t.test('the app closes in the middle of everything', async (t) => {
+  const server = await startMediaServer(t, { onOpen: 'ignore' })
+  const opening = await startApp(t, server.options)
+  const client = await opening.join()
+  await server.receive('open')
+  await opening.app.close()
+  t.equal((await client.closed).code, 1012)
+
+  const connecting = await startApp(t, { url: 'ws://127.0.0.1:1', token: 'x' })
+  const waiting = await connecting.join()
+  await connecting.app.close()
+  t.equal((await waiting.closed).code, 1012)
+
+  const thinking = await startApp(t, { ...server.options, token: async () => await new Promise(() => {}) })
+  await thinking.app.close()
+  t.equal(thinking.app.trunkline.trunk.state, 'closed')
+})

@@ -1,0 +1,159 @@
+import fastifyWebsocket from '@fastify/websocket'
+import Fastify from 'fastify'
+import net from 'node:net'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
+import trunkline from '../../plugins/trunkline.js'
+import { startApp, startMediaServer } from '../support.js'
+
+// Each of these is something that an app on @fastify/websocket gets wrong sooner or later.
+
+t.test('clients are told 1012 when the app closes, whoever registered @fastify/websocket', async (t) => {
+  const server = await startMediaServer(t)
+  const bringing = await startApp(t, server.options)
+  const using = await startApp(t, server.options, {
+    before: async (app) => await app.register(fastifyWebsocket, { options: { maxPayload: 1024 } })
+  })
+  for (const { app, join } of [bringing, using]) {
+    const [one, two] = [await join(), await join()]
+    await app.close()
+    t.same(await one.closed, { code: 1012, reason: 'restarting' })
+    t.same(await two.closed, { code: 1012, reason: 'restarting' })
+    t.equal(app.trunkline.trunk.state, 'closed')
+  }
+})
+
+t.test('routes of the app\'s own go on working beside it, also after it', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { app, base, join } = await startApp(t, server.options, {
+    after: async (app) => {
+      app.register(async (scope) => {
+        scope.get('/own', { websocket: true }, (socket) => { socket.on('message', (data) => socket.send(`own ${String(data)}`)) })
+      })
+    }
+  })
+  const own = await FakeClient.connect(`${base}/own`)
+  t.teardown(() => own.cut())
+  own.send('x')
+  t.equal(await own.receiveText(), 'own x')
+  const client = await join()
+  client.send('y')
+  t.equal(await client.receiveText(), 'y')
+  await t.rejects(FakeClient.connect(`${base}/nowhere`), { name: 'UpgradeRefused', message: /404/ })
+  await app.close()
+  t.equal((await client.closed).code, 1012)
+})
+
+t.test('an app that cannot be bounded is refused at start, and is told what to change', async (t) => {
+  const server = await startMediaServer(t)
+  const attempt = async (options: object, limits: object = {}): Promise<void> => {
+    const app = Fastify()
+    try {
+      await app.register(fastifyWebsocket, { options })
+      await app.register(trunkline, { mediaServer: server.options, authenticate: () => ({ roomId: 'r' }), limits })
+    } finally {
+      await app.close()
+    }
+  }
+  await t.rejects(attempt({}), { code: 'TRK_ERR_MAX_PAYLOAD', message: /maxPayload: 131072/ })
+  await t.rejects(attempt({ maxPayload: 131_073 }), { code: 'TRK_ERR_MAX_PAYLOAD' })
+  await t.rejects(attempt({ maxPayload: 1000, perMessageDeflate: true }), { code: 'TRK_ERR_COMPRESSION' })
+  await t.resolves(attempt({ maxPayload: 131_072 }))
+  await t.resolves(attempt({ perMessageDeflate: true }, { allowLargerPayload: true }))
+})
+
+t.test('with larger payloads allowed, ours are bounded all the same', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { join } = await startApp(t, server.options, {
+    limits: { allowLargerPayload: true, messageBytes: 1000 }, before: async (app) => await app.register(fastifyWebsocket, {})
+  })
+  const client = await join()
+  client.send(Buffer.alloc(1000))
+  t.equal((await client.receive()).data.length, 1000)
+  client.send(Buffer.alloc(1001))
+  t.equal((await client.closed).code, 1009)
+})
+
+t.test('in a child scope it is refused, since the rest of the app would break', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const options = { mediaServer: server.options, authenticate: () => ({ roomId: 'r' }) }
+  const refused = Fastify()
+  t.teardown(() => refused.close())
+  refused.register(async (scope) => await scope.register(trunkline, options))
+  await t.rejects(async () => await refused.ready(), { code: 'TRK_ERR_NOT_AT_ROOT', message: /root instance/ })
+
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyWebsocket, { options: { maxPayload: 1000 } })
+  app.register(async (scope) => await scope.register(trunkline, options), { prefix: '/calls' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const client = await FakeClient.connect(`ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/calls/signaling?token=x`)
+  t.teardown(() => client.cut())
+  client.send('x')
+  t.equal(await client.receiveText(), 'x')
+})
+
+t.test('messages that come while the app is thinking are not lost', async (t) => {
+  const server = await startMediaServer(t, { echo: true, onOpen: 'ignore' })
+  const { host } = await startApp(t, server.options, {
+    authenticate: async () => {
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+      return { roomId: 'r', peerId: 'p' }
+    }
+  })
+  // The request and the first messages in one packet, before there can be an answer.
+  const socket = net.connect(Number(host.split(':')[1]), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const message = (text: string): Buffer => Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+  socket.write(Buffer.concat([
+    Buffer.from(`GET /signaling?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`),
+    message('one'), message('two'), message('three')
+  ]))
+  const open = await server.receive('open')
+  server.echo = false
+  server.send(server.answer(open))
+  for (const text of ['one', 'two', 'three']) t.equal((await server.receive('text')).body.toString(), text)
+})
+
+t.test('a client that does not answer holds the app\'s closing for no longer than limits.closeMs', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, server.options, { limits: { closeMs: 200 } })
+  const client = await join()
+  await server.receive('open')
+  client.socket.pause()
+  const started = Date.now()
+  await app.close()
+  const took = Date.now() - started
+  t.ok(took >= 190 && took < 2_000, `${took} ms`)
+})
+
+t.test('a browser that has vanished is found out by the heartbeat, and the media server is told', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, server.options, { heartbeat: { clientMs: 50 } })
+  const [alive, frozen] = [await join({ roomId: 'r', peerId: 'alive' }), await join({ roomId: 'r', peerId: 'frozen' })]
+  frozen.socket.pause()
+  t.equal((await server.receive('close')).peerId, 'frozen')
+  t.ok(app.trunkline.peers.get('alive'))
+  t.equal(alive.socket.readyState, 1)
+  t.match(app.trunkline.stats().left, { 'link lost': 1 })
+})
+
+t.test('a client that reads too slowly is closed, and memory stays bounded', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, server.options, { limits: { closeMs: 50 } })
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  client.send('x')
+  const { epoch } = await server.receive('text')
+  client.socket.pause()
+  const ended = new Promise<string>((resolve) => app.trunkline.addHook('onPeerLeave', (_peer, { cause, code }) => resolve(`${code} ${cause}`)))
+  const event = Buffer.alloc(64 * 1024)
+  let sent = 0
+  while (app.trunkline.peers.size > 0 && sent < 64 * 1024 * 1024) {
+    server.send(fakeFrame('binary', event, 'p', epoch))
+    sent += event.length
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.equal(await ended, '4008 too slow')
+  t.equal((await server.receive('close')).body.code, 4008)
+})
