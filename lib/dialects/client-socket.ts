@@ -5,6 +5,7 @@ import { CloseCode, fitReason, isSendable } from '../close-codes.js'
 import { Heartbeat } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
 import type { LeaveReason } from '../relay/peer.js'
+import { corkForNow } from './cork.js'
 
 export interface SocketLimits {
   /** Bytes of one message from the client. */
@@ -95,6 +96,7 @@ export class ClientSocket {
 
   send (data: Buffer, binary: boolean): void {
     if (this.#state !== 'open') return
+    corkForNow(this.#raw)
     this.#socket.send(data, { binary, compress: false })
     if (this.#socket.bufferedAmount > this.#limits.downlinkBytes) this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
   }

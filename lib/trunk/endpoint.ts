@@ -79,6 +79,7 @@ export class Endpoint<Metadata = unknown> {
   readonly #dropped: Record<string, number> = {}
   #lastEpoch = 0
   #closed = false
+  #emptied: (() => void) | null = null
 
   constructor (options: EndpointOptions<Metadata>) {
     this.#options = {
@@ -141,14 +142,15 @@ export class Endpoint<Metadata = unknown> {
     return { trunks: this.#trunks.size, peers: this.#peers.size, notifications: this.#notices.size, dropped: { ...this.#dropped } }
   }
 
-  /** Ends all trunks and their peers. */
-  close (): void {
+  /** Accepts no more trunks, and ends those that there are and their peers. Resolves when they are gone, within about a second. */
+  async close (): Promise<void> {
     this.#closed = true
     for (const { channel } of this.#trunks) channel.close(CloseCode.restart, 'the media server is closing')
+    if (this.#trunks.size > 0) await new Promise<void>((resolve) => { this.#emptied = resolve })
   }
 
   async #isAllowed (request: IncomingMessage): Promise<boolean> {
-    const shown = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
+    const shown = /^Bearer +(.+?) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
     const { token } = this.#options
     return typeof token === 'function' ? await token(shown) : sameSecret(shown, token)
   }
@@ -256,6 +258,7 @@ export class Endpoint<Metadata = unknown> {
     this.#trunks.delete(trunk)
     this.#options.log.info({ code, reason }, 'a trunk is gone')
     for (const peer of [...trunk.peers]) peer.over({ code: CloseCode.trunkLost, reason: 'the trunk was lost' }, false)
+    if (this.#trunks.size === 0) this.#emptied?.()
   }
 
   /** Larger than any before it, also than those of a process that ran here earlier: 1 024 for each millisecond of the clock. */

@@ -96,14 +96,12 @@ export class Outbox {
   }
 
   #pump (inFlightBytes = IN_FLIGHT_BYTES): void {
-    let taken = 0
-    while (taken < this.#batches.length && this.#inFlight < inFlightBytes) {
-      const { parts, size } = this.#batches[taken++]!
+    while (this.#batches.length > 0 && this.#inFlight < inFlightBytes) {
+      const { parts, size } = this.#batches.shift()!
       this.#waiting -= size
       this.#inFlight += size
       this.#carrier.write(this.#codec.batch(parts, size), () => this.#written(size))
     }
-    if (taken > 0) this.#batches.splice(0, taken)
   }
 
   #written (size: number): void {

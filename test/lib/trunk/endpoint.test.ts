@@ -56,7 +56,7 @@ async function serve (t: Tap, options: Partial<EndpointOptions> = {}): Promise<S
   server.on('upgrade', (request, socket, head) => { void endpoint.handleUpgrade(request, socket, head) })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(async () => {
-    endpoint.close()
+    await endpoint.close()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
@@ -150,7 +150,7 @@ t.test('backends without the token are refused', async (t) => {
   t.equal(endpoint.stats().trunks, 1)
 
   const judged = await serve(t, { token: async (token) => token.startsWith('good') })
-  t.equal(await status(judged.url, { authorization: 'Bearer good one' }), 'Unexpected server response: 401')
+  t.equal(await status(judged.url, { authorization: 'Bearer bad' }), 'Unexpected server response: 401')
   t.equal(await status(judged.url, { authorization: 'Bearer good' }), 'open')
   const broken = await serve(t, { token: () => { throw new Error('vault is sealed') } })
   t.match(await status(broken.url, { authorization: 'Bearer x' }), /503/)
@@ -314,4 +314,18 @@ t.test('of the notifications that nobody handles the oldest are forgotten', asyn
   const { endpoint } = await serve(t)
   for (let i = 0; i < 10_001; i++) endpoint.notify({ type: String(i) })
   t.equal(endpoint.stats().notifications, 10_000)
+})
+
+t.test('closing waits for the trunks, and takes no more', async (t) => {
+  const { backend, endpoint, peers, url } = await serve(t)
+  const it = await backend()
+  await it.open('p')
+  const peer = await peers.take()
+  const gone = new Promise((resolve) => peer.on('close', resolve))
+  await endpoint.close()
+  t.match(endpoint.stats(), { trunks: 0, peers: 0 })
+  t.match(await gone, { code: 4000 })
+  t.equal((await it.closed).code, 1012)
+  const late = new WebSocket(url, ['trunkline.v1'], { headers: { authorization: 'Bearer secret' } })
+  t.match(await new Promise((resolve) => late.on('error', resolve)), { message: /503/ })
 })

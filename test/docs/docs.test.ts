@@ -1,0 +1,152 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { FakeClient } from '../../lib/testing/index.js'
+import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
+import { protobufCodec } from '../../lib/trunk/frames.js'
+import { jsonCodec } from '../../lib/trunk/json-frames.js'
+import { KINDS, wireName } from '../../lib/trunk/schema.js'
+import type { Message } from '../../lib/trunk/schema.js'
+import { trunklineServer } from '../../lib/media-servers/trunkline.js'
+import { startApp, startMediaServer } from '../support.js'
+import { root, withTable } from './options-table.js'
+
+const readme = await readFile(new URL('README.md', root), 'utf8')
+const protocol = await readFile(new URL('PROTOCOL.md', root), 'utf8')
+
+/** What stands between fences of this language, in order. */
+function blocks (text: string, language: string): string[] {
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code!)
+}
+
+/** Runs a snippet in a process of its own, as a file in the package's own folder, so that it finds the package by its name. */
+async function run (t: Tap, code: string, env: Record<string, string> = {}): Promise<{ line: (wanted: RegExp) => Promise<string>, exited: Promise<number | null> }> {
+  const folder = await mkdtemp(join(fileURLToPath(root), 'dist', 'snippet-'))
+  const file = join(folder, 'snippet.mjs')
+  await writeFile(file, code)
+  const child = spawn(process.execPath, [file], { env: { ...process.env, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
+  t.teardown(async () => {
+    child.kill()
+    await exited
+    await rm(folder, { recursive: true })
+  })
+  const lines: string[] = []
+  let heard = (): void => {}
+  createInterface(child.stdout).on('line', (line) => {
+    lines.push(line)
+    heard()
+  })
+  return {
+    exited,
+    async line (wanted) {
+      for (;;) {
+        const found = lines.find((line) => wanted.test(line))
+        if (found !== undefined) return found
+        await new Promise<void>((resolve) => { heard = resolve })
+      }
+    }
+  }
+}
+
+interface Tap { teardown (fn: () => unknown): void }
+
+const snippets = blocks(readme, 'js')
+const snippet = (holding: string): string => {
+  const found = snippets.find((code) => code.includes(holding))
+  if (found === undefined) throw new Error(`no snippet with ${holding}`)
+  return found
+}
+
+t.test('README: the usage lets in who should be, and relays', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { line } = await run(t, snippet('let me in\') throw'), { MEDIA_URL: server.url, MEDIA_TOKEN: 'secret' })
+  const [, port] = /127\.0\.0\.1:(\d+)|\[::1\]:(\d+)/.exec(await line(/Server listening/))!
+  const base = `ws://localhost:${port!}/signaling?token=`
+  await t.rejects(FakeClient.connect(base + 'wrong'), { message: /401/ })
+  const client = await FakeClient.connect(base + 'let%20me%20in')
+  t.teardown(() => client.cut())
+  client.send('x')
+  t.equal(await client.receiveText(), 'x')
+  t.match(await line(/is here/), /"peerId":"[0-9a-f-]{36}","roomId":"lobby"/)
+})
+
+t.test('README: the hooks stop what they should', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { line } = await run(t, snippet('mayTalk'), { MEDIA_URL: server.url, MEDIA_TOKEN: 'secret' })
+  const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
+  const client = await FakeClient.connect(`ws://localhost:${port!}/signaling?token=listener`)
+  client.send('renegotiateTracks')
+  client.send('something else')
+  t.equal(await client.receiveText(), 'something else')
+  await client.close()
+  await line(/"cause":"client".*"left"/)
+})
+
+t.test('README: the media server takes a trunk', async (t) => {
+  const { line } = await run(t, snippet('createEndpoint'), { MEDIA_TOKEN: 'other secret' })
+  const [, port] = /listening on (\d+)/.exec(await line(/listening on/))!
+  const { join, app } = await startApp(t, trunklineServer({ url: `ws://127.0.0.1:${port!}`, token: 'other secret' }))
+  const left = new Promise((resolve) => app.trunkline.addHook('onNotification', resolve))
+  t.same(await (await join({ roomId: 'closed' })).closed, { code: 4404, reason: 'no such room' })
+  const client = await join()
+  client.send('x')
+  t.equal(await client.receiveText(), 'echo of x')
+  await client.close()
+  t.match(await left, { type: 'peerLeft', roomId: 'room', payload: { code: 1000 } })
+})
+
+t.test('README: the test of an app passes', async (t) => {
+  const { exited } = await run(t, snippet('trunkline/testing'))
+  t.equal(await exited, 0)
+})
+
+t.test('README: the table of options is the one that the schema makes', async (t) => {
+  t.equal(readme, withTable(readme), 'npm run docs writes it')
+})
+
+t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
+  // The one for browsers apart, which the browser tests stand in for.
+  t.equal(snippets.length, 5)
+})
+
+t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
+  const pairs = [...protocol.matchAll(/^```json\n(.*?)^```\n```hex\n(.*?)^```/gms)]
+  t.ok(pairs.length >= 4)
+  for (const [, json, hex] of pairs) {
+    const bytes = Buffer.from(hex!.replace(/\s/g, ''), 'hex')
+    const frames = protobufCodec.decode(bytes)
+    t.ok(frames.length > 0)
+    t.same(jsonCodec.decode(Buffer.from(json!)), frames)
+    const parts: Buffer[] = []
+    for (const frame of frames) protobufCodec.append(parts, frame)
+    t.same(Buffer.concat(parts), bytes, 'and is written like that')
+  }
+})
+
+t.test('PROTOCOL: the definition is the one in use', async (t) => {
+  const [proto = ''] = blocks(protocol, 'proto')
+  const definition = proto.replace(/\s+/g, ' ')
+  const fields = (message: Message): void => {
+    for (const [name, { number, type, message: inner }] of Object.entries(message)) {
+      const types = { string: 'string', bool: 'bool', uint: '(?:uint32|uint64)', nested: 'Recording', repeated: 'repeated Recording' }
+      t.match(definition, new RegExp(`${types[type]} ${wireName(name)} = ${number};`))
+      if (inner !== undefined) fields(inner)
+    }
+  }
+  for (const [kind, { number, value }] of Object.entries(KINDS)) {
+    t.match(definition, new RegExp(`\\w+ ${kind} = ${number};`), kind)
+    t.match(protocol, new RegExp(`^\\| .*\`${kind}\``, 'm'), kind)
+    if (typeof value === 'object') fields(value)
+  }
+})
+
+t.test('PROTOCOL: the close codes are those in use', async (t) => {
+  const table = protocol.slice(protocol.indexOf('## Close codes'))
+  const codes = [...table.matchAll(/^\| (\d{4}) \|/gm)].map(([, code]) => Number(code))
+  t.same(codes, Object.values(CloseCode).sort((a, b) => a - b))
+  t.ok(codes.filter(mayReconnect).every((code) => [1001, 1012, 1013].includes(code) || (code >= 4000 && code < 4400)))
+})

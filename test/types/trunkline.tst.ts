@@ -1,0 +1,60 @@
+import Fastify from 'fastify'
+import { expect, test } from 'tstyche'
+import trunkline from 'trunkline'
+import type { AppMetadata, ForwardResult, Identity, MediaEvent, Peer, Recording, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
+import { CloseCode, mayReconnect } from 'trunkline/client'
+import { createEndpoint } from 'trunkline/media-server'
+import type { EndpointPeer } from 'trunkline/media-server'
+import { FakeMediaServer } from 'trunkline/testing'
+
+declare module 'trunkline' {
+  interface TrunklineTypes {
+    metadata: { userId: string }
+  }
+}
+
+const app = Fastify()
+const mediaServer = { url: 'ws://localhost', token: 'x' }
+
+test('the app\'s metadata flows into every hook', () => {
+  expect<AppMetadata>().type.toBe<{ userId: string }>()
+  expect(app.trunkline).type.toBe<Trunkline<{ userId: string }>>()
+  app.trunkline.addHook('onPeerJoin', (peer) => { expect(peer).type.toBe<Peer<{ userId: string }>>() })
+  app.trunkline.addHook('onUplink', (event, peer) => {
+    expect(event).type.toBe<MediaEvent>()
+    expect(peer.metadata.userId).type.toBe<string>()
+  })
+  app.trunkline.addHook('onPeerLeave', (_peer, { cause }) => { expect<'kicked'>().type.toBeAssignableTo<typeof cause>() })
+  app.trunkline.addHook('onRecording', (recording, room) => {
+    expect(recording).type.toBe<Recording>()
+    expect(room.peers).type.toBe<ReadonlyArray<Peer<{ userId: string }>>>()
+  })
+  app.trunkline.addHook('onTrunk', (state) => { expect(state).type.toBe<TrunkState>() })
+  expect(app.trunkline.peers.get('p')).type.toBe<Peer<{ userId: string }> | undefined>()
+})
+
+test('what a forwarding hook answers', () => {
+  expect<ForwardResult>().type.toBe<void | undefined | false | string | Buffer>()
+  expect(app.trunkline.addHook).type.toBeCallableWith('onUplink', () => false)
+  expect(app.trunkline.addHook).type.toBeCallableWith('onUplink', async () => Buffer.alloc(0))
+  expect(app.trunkline.addHook).type.not.toBeCallableWith('onUplink', () => true)
+  expect(app.trunkline.addHook).type.not.toBeCallableWith('onUplnk', () => {})
+})
+
+test('options', () => {
+  expect(app.register).type.toBeCallableWith(trunkline, { mediaServer, authenticate: () => ({ roomId: 'r', metadata: { userId: 'u' } }) })
+  expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer, authenticate: () => ({ roomId: 'r', metadata: { userId: 1 } }) })
+  expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer, authenticate: () => ({ metadata: { userId: 'u' } }) })
+  expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer })
+  expect<TrunklineOptions<number>['authenticate']>().type.toBeAssignableFrom((): Identity<number> => ({ roomId: 'r', metadata: 1 }))
+})
+
+test('the media server\'s side', () => {
+  createEndpoint<{ name: string }>({ token: 'x', onPeer: (peer) => { expect(peer).type.toBe<EndpointPeer<{ name: string }>>() } })
+  createEndpoint({ token: 'x', onPeer: ({ metadata }) => { expect(metadata).type.toBe<unknown>() } })
+})
+
+test('the other entries', () => {
+  expect(mayReconnect(CloseCode.restart)).type.toBe<boolean>()
+  expect(FakeMediaServer.listen()).type.toBe<Promise<FakeMediaServer>>()
+})
