@@ -1,0 +1,16 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createEndpoint } from '../../../lib/trunk/endpoint.js'
+import { serve } from '../child.js'
+
+/** A media server that says back what it hears, over the trunk. */
+
+const endpoint = createEndpoint({
+  token: 'bench',
+  onPeer (peer) {
+    peer.on('mediaEvent', (data, binary) => peer.send(binary ? data : data.toString()))
+  }
+})
+const server = createServer()
+server.on('upgrade', (request, socket, head) => { void endpoint.handleUpgrade(request, socket, head) })
+server.listen(0, '127.0.0.1', () => serve({ port: (server.address() as AddressInfo).port }))
