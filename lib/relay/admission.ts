@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
 import { isId } from '../ids.js'
-import type { CheckedIdentity } from './peer.js'
 import { busy, notAuthenticated, refusalOf } from './refusal.js'
 
 /** What a client brought to show who it is. */
@@ -23,6 +22,16 @@ export interface Identity<Metadata> {
   metadata?: Metadata
   /** When the peer is to end with 4401 "expired token". */
   expiresAt?: Date | number
+}
+
+/** An identity that was checked, with its defaults in place. */
+export interface CheckedIdentity<Metadata> {
+  peerId: string
+  roomId: string
+  metadata: Metadata
+  /** JSON text of the metadata. */
+  metadataText: string
+  expiresAt: Date | null
 }
 
 /** The app's function: it throws, or says who it is. */

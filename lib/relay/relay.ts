@@ -1,13 +1,15 @@
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { Logger } from '../logger.js'
+import type { CheckedIdentity } from './admission.js'
 import { Hooks } from './hooks.js'
 import type { Link } from './link.js'
 import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
-import { RelayedPeer } from './peer.js'
-import type { CheckedIdentity, LeaveReason, PeerLimits, PeerServices } from './peer.js'
+import type { LeaveReason } from './peer.js'
 import { PeerRegistry } from './peers.js'
 import { Refusal, busy } from './refusal.js'
+import { RelayedPeer } from './relayed-peer.js'
+import type { PeerLimits, PeerServices } from './relayed-peer.js'
 
 export interface RelayLimits extends PeerLimits {
   /** Live peers in this process at most. */
