@@ -144,7 +144,7 @@ t.test('an authenticate that hangs is given up', async (t) => {
 t.test('a peer ends when its identity does', async (t) => {
   const server = await startMediaServer(t)
   const clock = new ManualClock()
-  const { app, join } = await startApp(t, server.options, { clock })
+  const { app, join } = await startApp(t, server.options, { clock, heartbeat: { clientMs: 2 ** 31 - 1, trunkMs: 2 ** 31 - 1 } })
   const joined = calls(1)
   app.trunkline.addHook('onPeerJoin', joined.fn)
   const client = await join({ roomId: 'r', expiresAt: clock.now() + 3_600_000 })
