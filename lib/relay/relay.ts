@@ -54,6 +54,7 @@ export class Relay<Metadata> {
   /** What the app has still to handle, in order, by room. */
   readonly #telling = new Map<string, Promise<void>>()
   #tellingCount = 0
+  #tellingTrunk = Promise.resolve()
   #trunk: TrunkState = { state: 'closed' }
   #closing = false
 
@@ -139,7 +140,9 @@ export class Relay<Metadata> {
     else if (state.state === 'up') log.info({ serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
     if (state.state === 'up') for (const peer of [...this.peers]) peer.trunkUp()
     else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
-    if (hooks.lists.onTrunk !== null) hooks.run('onTrunk', state).catch((error: Error) => log.error({ err: error }, 'a hook onTrunk failed'))
+    if (hooks.lists.onTrunk === null) return
+    // In order, also where a hook takes longer than the state lasts.
+    this.#tellingTrunk = this.#tellingTrunk.then(() => hooks.run('onTrunk', state)).catch((error: Error) => log.error({ err: error }, 'a hook onTrunk failed'))
   }
 
   #relieved (): void {
@@ -164,13 +167,19 @@ export class Relay<Metadata> {
       return
     }
     this.#tellingCount++
-    const told = (this.#telling.get(roomId) ?? Promise.resolve())
-      .then(run)
-      .then(handled, (error: Error) => this.#options.log.error({ err: error, roomId }, `a hook ${hook} failed: the media server will tell it again`))
-      .then(() => {
-        this.#tellingCount--
-        if (this.#telling.get(roomId) === told) this.#telling.delete(roomId)
-      })
+    const told = (this.#telling.get(roomId) ?? Promise.resolve()).then(async () => {
+      try {
+        // Who is closing begins nothing that might take long: the media server will tell it again.
+        if (!this.#closing) {
+          await run()
+          handled()
+        }
+      } catch (error) {
+        this.#options.log.error({ err: error, roomId }, `a hook ${hook} failed: the media server will tell it again`)
+      }
+      this.#tellingCount--
+      if (this.#telling.get(roomId) === told) this.#telling.delete(roomId)
+    })
     this.#telling.set(roomId, told)
   }
 

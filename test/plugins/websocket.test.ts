@@ -157,3 +157,47 @@ t.test('a client that reads too slowly is closed, and memory stays bounded', asy
   t.equal(await ended, '4008 too slow')
   t.equal((await server.receive('close')).body.code, 4008)
 })
+
+t.test('a client that is being let in when the app closes is told so, and holds nothing up', async (t) => {
+  const server = await startMediaServer(t)
+  let answer = (): void => {}
+  let asked = (): void => {}
+  const thinking = new Promise<void>((resolve) => { asked = resolve })
+  const { app, base } = await startApp(t, server.options, {
+    authenticate: async () => {
+      asked()
+      await new Promise<void>((resolve) => { answer = resolve })
+      return { roomId: 'r' }
+    }
+  })
+  const silent = await FakeClient.connect(`${base}/socket/peer/websocket`)
+  const plain = FakeClient.connect(`${base}/signaling?token=x`)
+  await thinking
+  const closed = app.close()
+  answer()
+  const outcome = await plain.then(async (client) => (await client.closed).code, (error: Error) => error.message)
+  t.ok(outcome === 1012 || /503/.test(String(outcome)), String(outcome))
+  t.same(await silent.closed, { code: 1012, reason: 'restarting' })
+  await closed
+})
+
+t.test('an app that closes does not wait for all that it has been told', async (t) => {
+  const server = await startMediaServer(t)
+  let told = 0
+  let first = (): void => {}
+  const begun = new Promise<void>((resolve) => { first = resolve })
+  const { app } = await startApp(t, server.options, {
+    hooks: {
+      onNotification: async () => {
+        told++
+        first()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+  })
+  await server.nextTrunk()
+  for (let i = 0; i < 100; i++) server.send(fakeFrame('notification', { id: String(i), roomId: 'r', peerId: '', type: 'x', payload: '', atMs: 0, recording: null }))
+  await begun
+  await app.close()
+  t.equal(told, 1)
+})
