@@ -1,0 +1,207 @@
+import { Call } from './call.js'
+import type { CallState, RemotePeer } from './call.js'
+import { openLocalMedia } from './local-media.js'
+import type { LocalMedia } from './local-media.js'
+import { Stage } from './stage.js'
+import { watchHealth } from './status.js'
+
+/** The page: the lobby, the call, and the way from one to the other. */
+
+declare global {
+  interface Window {
+    /** For whoever looks into a call from the console. */
+    trunklineCall?: { client: Call['client'], peerId: string }
+  }
+}
+
+function element<Kind extends HTMLElement = HTMLElement> (id: string): Kind {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`the page has no #${id}`)
+  return found as Kind
+}
+
+const form = element<HTMLFormElement>('join')
+const joinButton = element<HTMLButtonElement>('join-button')
+const nameInput = element<HTMLInputElement>('name')
+const roomInput = element<HTMLInputElement>('room')
+const banner = element('banner')
+const microphoneButton = element<HTMLButtonElement>('mic')
+const cameraButton = element<HTMLButtonElement>('camera')
+const copyButton = element<HTMLButtonElement>('copy')
+const stage = new Stage(element('tiles'), element<HTMLButtonElement>('hear'))
+
+/** All that goes on while one is in a call. */
+interface Session {
+  call: Call
+  media: LocalMedia
+  name: string
+  microphoneOn: boolean
+  cameraOn: boolean
+  alone: boolean
+  stopWatching: () => void
+}
+
+let session: Session | null = null
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault()
+  void join(roomInput.value.trim(), nameInput.value.trim())
+})
+microphoneButton.addEventListener('click', () => toggle('audio'))
+cameraButton.addEventListener('click', () => toggle('video'))
+copyButton.addEventListener('click', () => { void copyLink() })
+element('leave').addEventListener('click', () => session?.call.leave())
+document.addEventListener('keydown', ({ key, ctrlKey, metaKey, altKey, repeat }) => {
+  if (session === null || repeat || ctrlKey || metaKey || altKey) return
+  if (key === 'm') toggle('audio')
+  if (key === 'c') toggle('video')
+})
+
+const query = new URLSearchParams(location.search)
+nameInput.value = query.get('name') ?? ''
+roomInput.value = query.get('room') ?? roomInput.value
+if (query.get('autojoin') === '1' && form.reportValidity()) form.requestSubmit()
+else if (nameInput.value === '') nameInput.focus()
+
+async function join (room: string, name: string): Promise<void> {
+  joinButton.disabled = true
+  joinButton.textContent = 'Joining…'
+  showNotice(null)
+  document.body.dataset.state = 'connecting'
+  const media = await openLocalMedia(name, deviceLost)
+  try {
+    const call = await Call.join(room, name, media.tracks, { state: changed, peers: showOthers })
+    session = {
+      call,
+      media,
+      name,
+      microphoneOn: media.hasMicrophone,
+      cameraOn: true,
+      alone: true,
+      stopWatching: watchHealth(element('status'), element('status-text'))
+    }
+    window.trunklineCall = { client: call.client, peerId: call.profile.peerId }
+    enter(room, name)
+  } catch (error) {
+    media.stop()
+    leaveTo(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function enter (room: string, name: string): void {
+  const address = new URL(location.href)
+  address.searchParams.set('room', room)
+  address.searchParams.set('name', name)
+  history.replaceState(null, '', address)
+  document.title = `${room} · Trunkline video call`
+  element('room-name').textContent = room
+  element('lobby').hidden = true
+  element('call').hidden = false
+  showOwn()
+  showBanner('connecting')
+  element('room-name').focus({ preventScroll: true })
+}
+
+function changed (state: CallState, reason?: string): void {
+  document.body.dataset.state = state === 'over' ? 'lobby' : state
+  if (state === 'over') over(reason)
+  else showBanner(state)
+}
+
+function over (reason?: string): void {
+  session?.stopWatching()
+  session?.media.stop()
+  session = null
+  delete window.trunklineCall
+  stage.clear()
+  leaveTo(reason ?? 'You have left the call.')
+}
+
+function leaveTo (notice: string): void {
+  document.body.dataset.state = 'lobby'
+  document.title = 'Trunkline video call'
+  element('call').hidden = true
+  element('lobby').hidden = false
+  joinButton.disabled = false
+  joinButton.textContent = 'Join'
+  showNotice(notice)
+  joinButton.focus()
+}
+
+function showNotice (text: string | null): void {
+  const notice = element('lobby-notice')
+  notice.hidden = text === null
+  notice.textContent = text ?? ''
+}
+
+function showOthers (peers: RemotePeer[]): void {
+  stage.showOthers(peers)
+  if (session === null) return
+  session.alone = peers.length === 0
+  showBanner(session.call.state)
+}
+
+function showBanner (state: CallState): void {
+  const text = bannerText(state)
+  banner.hidden = text === null
+  // Said once: setting it again, even to the same, has a screen reader say it again.
+  if (banner.textContent !== (text ?? '')) banner.textContent = text ?? ''
+}
+
+function bannerText (state: CallState): string | null {
+  if (state === 'connecting') return 'Connecting…'
+  if (state === 'reconnecting') return 'The connection was lost. Trying to come back…'
+  return session?.media.notice ?? (session?.alone === true ? 'Nobody else is here yet. Copy the link to invite others.' : null)
+}
+
+function toggle (kind: 'audio' | 'video'): void {
+  if (session === null || (kind === 'audio' && !session.media.hasMicrophone)) return
+  const key = kind === 'audio' ? 'microphoneOn' : 'cameraOn'
+  session[key] = !session[key]
+  session.call.enable(kind, session[key])
+  showOwn()
+}
+
+function deviceLost (substitute: MediaStreamTrack): void {
+  if (session === null) return
+  session.call.replace(substitute).catch((error: unknown) => console.warn('a lost device could not be replaced', error))
+  if (!session.media.hasMicrophone) session.microphoneOn = false
+  showOwn()
+  showBanner(session.call.state)
+}
+
+function showOwn (): void {
+  if (session === null) return
+  const { media, name, cameraOn, microphoneOn } = session
+  const video = media.tracks.find(({ kind }) => kind === 'video') ?? null
+  stage.showOwn({ name, video, audio: null, cameraOn, microphoneOn }, media.hasCamera)
+  microphoneButton.disabled = !media.hasMicrophone
+  label(microphoneButton, !microphoneOn, microphoneOn ? 'Mute' : 'Unmute', microphoneOn ? 'mic' : 'mic-off')
+  label(cameraButton, !cameraOn, cameraOn ? 'Camera off' : 'Camera on', cameraOn ? 'camera' : 'camera-off')
+}
+
+function label (button: HTMLButtonElement, off: boolean, text: string, icon: string): void {
+  button.toggleAttribute('data-off', off)
+  button.title = text
+  setLabel(button, text)
+  button.querySelector('use')?.setAttribute('href', `#icon-${icon}`)
+}
+
+function setLabel (button: HTMLButtonElement, text: string): void {
+  const span = button.querySelector('.label')
+  if (span !== null) span.textContent = text
+}
+
+/** The link brings others into this room, not in under this name. */
+async function copyLink (): Promise<void> {
+  const link = new URL(location.href)
+  link.searchParams.delete('name')
+  link.searchParams.delete('autojoin')
+  try {
+    await navigator.clipboard.writeText(link.href)
+    setLabel(copyButton, 'Copied')
+  } catch {
+    setLabel(copyButton, 'Not allowed')
+  }
+  setTimeout(() => setLabel(copyButton, 'Copy link'), 2_000)
+}

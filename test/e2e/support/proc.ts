@@ -1,0 +1,76 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+
+/** What Linux says of processes and their sockets, in /proc. */
+
+export interface Connection {
+  localPort: number
+  remotePort: number
+  state: 'established' | 'listening' | 'other'
+}
+
+const STATES: Record<string, Connection['state']> = { '01': 'established', '0A': 'listening' }
+
+/** The TCP sockets of one process: its file descriptors, looked up in the kernel's list of sockets. */
+export function tcpSockets (pid: number): Connection[] {
+  const inodes = new Set(socketInodes(pid))
+  return ['tcp', 'tcp6'].flatMap((table) => readTable(`/proc/${pid}/net/${table}`)).filter(({ inode }) => inodes.has(inode))
+}
+
+function socketInodes (pid: number): string[] {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).flatMap((name) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${name}`))?.[1] ?? []
+    } catch {
+      // Closed since the folder was read.
+      return []
+    }
+  })
+}
+
+function readTable (path: string): Array<Connection & { inode: string }> {
+  const [, ...lines] = readFileSync(path, 'utf8').trim().split('\n')
+  return lines.map((line) => {
+    const [, local = '', remote = '', state = '', , , , , , inode = ''] = line.trim().split(/\s+/)
+    return { localPort: portOf(local), remotePort: portOf(remote), state: STATES[state] ?? 'other', inode }
+  })
+}
+
+function portOf (address: string): number {
+  return Number.parseInt(address.split(':')[1] ?? '', 16)
+}
+
+export interface Process {
+  pid: number
+  parent: number
+  command: string
+}
+
+/** Those that are alive, zombies apart. */
+export function processes (): Process[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) return []
+    try {
+      // The name in parentheses may hold anything, spaces too.
+      const [state = '', parent = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
+      if (state === 'Z') return []
+      return { pid, parent: Number(parent), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }
+    } catch {
+      // Gone since the folder was read.
+      return []
+    }
+  })
+}
+
+/** A process and all that descend from it, itself first. */
+export function processTree (root: number): Process[] {
+  const all = processes()
+  const tree = all.filter(({ pid }) => pid === root)
+  for (const { pid } of tree) tree.push(...all.filter(({ parent }) => parent === pid))
+  return tree
+}
+
+export function isAlive (pid: number): boolean {
+  return processes().some((each) => each.pid === pid)
+}
