@@ -158,7 +158,7 @@ t.test('more peers than there may be', async (t) => {
 t.test('downlink events that wait for a hook are bounded', async (t) => {
   const server = await startMediaServer(t)
   const { join } = await startApp(t, server.options, {
-    limits: { downlinkQueueBytes: 10_000 }, hooks: { onDownlink: async () => await new Promise(() => {}) }
+    limits: { downlinkQueueBytes: 10_000, hookMs: 100 }, hooks: { onDownlink: async () => await new Promise(() => {}) }
   })
   const client = await join({ roomId: 'r', peerId: 'p' })
   client.send('x')

@@ -4,6 +4,7 @@ import { openLocalMedia } from './local-media.js'
 import type { LocalMedia } from './local-media.js'
 import { Stage } from './stage.js'
 import { watchHealth } from './status.js'
+import type { HealthWatch } from './status.js'
 
 /** The page: the lobby, the call, and the way from one to the other. */
 
@@ -38,7 +39,7 @@ interface Session {
   microphoneOn: boolean
   cameraOn: boolean
   alone: boolean
-  stopWatching: () => void
+  health: HealthWatch
 }
 
 let session: Session | null = null
@@ -78,7 +79,7 @@ async function join (room: string, name: string): Promise<void> {
       microphoneOn: media.hasMicrophone,
       cameraOn: true,
       alone: true,
-      stopWatching: watchHealth(element('status'), element('status-text'))
+      health: watchHealth(element('status'), element('status-text'))
     }
     window.trunklineCall = { client: call.client, peerId: call.profile.peerId }
     enter(room, name)
@@ -105,11 +106,14 @@ function enter (room: string, name: string): void {
 function changed (state: CallState, reason?: string): void {
   document.body.dataset.state = state === 'over' ? 'lobby' : state
   if (state === 'over') over(reason)
-  else showBanner(state)
+  else {
+    showBanner(state)
+    session?.health.look()
+  }
 }
 
 function over (reason?: string): void {
-  session?.stopWatching()
+  session?.health.stop()
   session?.media.stop()
   session = null
   delete window.trunklineCall
@@ -137,7 +141,9 @@ function showNotice (text: string | null): void {
 function showOthers (peers: RemotePeer[]): void {
   stage.showOthers(peers)
   if (session === null) return
-  session.alone = peers.length === 0
+  const alone = peers.length === 0
+  if (alone !== session.alone) session.health.look()
+  session.alone = alone
   showBanner(session.call.state)
 }
 

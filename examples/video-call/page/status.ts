@@ -8,21 +8,34 @@ interface Health {
 const EVERY_MS = 3_000
 const TIMEOUT_MS = 2_500
 
-/** Keeps a line up to date with what the backend says of itself. Returns what stops it. */
-export function watchHealth (line: HTMLElement, text: HTMLElement): () => void {
+/** What keeps the status line up to date. */
+export interface HealthWatch {
+  /** Looks at once: something has changed that it may show. */
+  look (): void
+  stop (): void
+}
+
+/** Keeps a line up to date with what the backend says of itself. */
+export function watchHealth (line: HTMLElement, text: HTMLElement): HealthWatch {
   let timer: ReturnType<typeof setTimeout>
-  let stopped = false
+  let latest = 0
   const look = async (): Promise<void> => {
+    clearTimeout(timer)
+    const asked = ++latest
     const health = await ask()
-    if (stopped) return
+    // Another look has begun meanwhile, or the watch has ended.
+    if (asked !== latest) return
     line.dataset.trunk = health?.trunk ?? 'unreachable'
     text.textContent = health === null ? 'The backend does not answer' : describe(health)
-    timer = setTimeout(look, EVERY_MS)
+    timer = setTimeout(() => { void look() }, EVERY_MS)
   }
   void look()
-  return () => {
-    stopped = true
-    clearTimeout(timer)
+  return {
+    look: () => { void look() },
+    stop: () => {
+      latest++
+      clearTimeout(timer)
+    }
   }
 }
 

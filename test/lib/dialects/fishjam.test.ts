@@ -151,6 +151,7 @@ t.test('a second message before the answer is out of turn', async (t) => {
   const server = await startMediaServer(t)
   let asked = 0
   const test = await startApp(t, server.options, {
+    limits: { hookMs: 100 },
     authenticate: async () => {
       asked++
       return await new Promise(() => {})
