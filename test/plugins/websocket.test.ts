@@ -201,3 +201,27 @@ t.test('an app that closes does not wait for all that it has been told', async (
   await app.close()
   t.equal(told, 1)
 })
+
+t.test('a client that a hook of the app\'s own holds up until it closes is told so too', async (t) => {
+  const server = await startMediaServer(t)
+  let release = (): void => {}
+  let reached = (): void => {}
+  const held = new Promise<void>((resolve) => { release = resolve })
+  const waiting = new Promise<void>((resolve) => { reached = resolve })
+  const { app, base } = await startApp(t, server.options, {
+    before: (app) => {
+      app.addHook('onRequest', async () => {
+        reached()
+        await held
+      })
+    }
+  })
+  const client = FakeClient.connect(`${base}/socket/peer/websocket`)
+  await waiting
+  const closing = new Promise<void>((resolve) => app.addHook('preClose', async () => resolve())).catch(() => {})
+  const closed = app.close()
+  await Promise.race([closing, new Promise((resolve) => setImmediate(resolve))])
+  release()
+  t.same(await (await client).closed, { code: 1012, reason: 'restarting' })
+  await closed
+})
