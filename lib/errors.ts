@@ -16,7 +16,10 @@ export const AuthenticateMissingError = createError<[]>(
 // Registration
 
 export const NamespaceTakenError = createError<[string]>(
-  'TRK_ERR_NAMESPACE_TAKEN', "app.%s is taken: give this registration another 'namespace' and 'path'", 500)
+  'TRK_ERR_NAMESPACE_TAKEN', "app.%s is taken: give this registration another 'namespace', another 'path', and 'dialects' whose routes are free", 500)
+
+export const RouteTakenError = createError<[string, string]>(
+  'TRK_ERR_ROUTE_TAKEN', "the route GET %s, for clients of the dialect '%s', is taken: give this registration another 'path', leave that dialect out of 'dialects', or name its path there: { name, path }", 500)
 
 export const NotAtRootError = createError<[]>(
   'TRK_ERR_NOT_AT_ROOT',
@@ -24,11 +27,11 @@ export const NotAtRootError = createError<[]>(
 
 export const PayloadTooLargeError = createError<[number, number]>(
   'TRK_ERR_MAX_PAYLOAD',
-  '@fastify/websocket is registered with a maxPayload of %d bytes, more than limits.messageBytes: register it with { options: { maxPayload: %d } }, or register trunkline first, or set limits: { allowLargerPayload: true } if other routes need it', 500)
+  '@fastify/websocket is registered with a maxPayload of %d bytes, more than limits.messageBytes: register it with { options: { maxPayload: %d } }, or leave it to trunkline to register, or set limits: { allowLargerPayload: true } if other routes need it', 500)
 
 export const CompressionError = createError<[]>(
   'TRK_ERR_COMPRESSION',
-  '@fastify/websocket is registered with perMessageDeflate, which lets a small message grow beyond every bound: register it without, or register trunkline first, or set limits: { allowLargerPayload: true } if other routes need it', 500)
+  '@fastify/websocket is registered with perMessageDeflate, which lets a small message grow beyond every bound: register it without, or leave it to trunkline to register, or set limits: { allowLargerPayload: true } if other routes need it', 500)
 
 // Hooks
 

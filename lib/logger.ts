@@ -1,9 +1,14 @@
+export interface LogFunction {
+  (fields: object, message?: string): void
+  (message: string): void
+}
+
 /** What this package logs with: Fastify's own logger fits, and so does any pino. */
 export interface Logger {
-  debug (fields: object, message: string): void
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-  error (fields: object, message: string): void
+  debug: LogFunction
+  info: LogFunction
+  warn: LogFunction
+  error: LogFunction
   child (bindings: Record<string, unknown>): Logger
 }
 

@@ -30,20 +30,22 @@ const Heartbeat = Type.Object({
   trunkMs: milliseconds(5_000, 'The same for the trunk, unless the media server asks for less.')
 }, { additionalProperties: false })
 
+const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"
+
 const DialectOption = Type.Union([
   Type.Enum(['trunkline', 'fishjam']),
   Type.Object({ name: Type.Enum(['trunkline', 'fishjam']), path: Type.String({ pattern: '^/' }) }, { additionalProperties: false })
-])
+], { wanted: DIALECT_WANTED })
 
 /** The part of the options that is data. What is a function is checked by hand below. */
 export const OptionsSchema = Type.Object({
-  path: Type.String({ pattern: '^/', default: '/signaling', description: 'Where clients connect.' }),
-  dialects: Type.Array(DialectOption, { minItems: 1, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, or another path by `{ name, path }`.' }),
-  origins: Type.Union([Type.Literal('*'), Type.Array(Type.String())], { default: [], description: 'Origins (`https://app.example`) allowed beside the host\'s own; `*` for all. A client without an Origin is no browser, and is let through to `authenticate`.' }),
+  path: Type.String({ pattern: '^/', default: '/signaling', wanted: "must begin with '/'", description: 'Where clients connect.' }),
+  dialects: Type.Array(DialectOption, { minItems: 1, wanted: `must be an array, and each entry ${DIALECT_WANTED}`, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, or another path by `{ name, path }`.' }),
+  origins: Type.Union([Type.Literal('*'), Type.Array(Type.String())], { default: [], wanted: "must be '*', or an array of origins such as 'https://app.example'", description: 'Origins (`https://app.example`) allowed beside the host\'s own; `*` for all. A client without an Origin is no browser, and is let through to `authenticate`.' }),
   cookie: Type.Optional(Type.String({ minLength: 1, description: 'The cookie that may carry the token. A client that uses it must send an allowed Origin.' })),
-  duplicate: Type.Enum(['replace', 'refuse'], { default: 'replace', description: 'What a second link under a live `peerId` does: the older one is closed (4409), or the newer one is refused.' }),
+  duplicate: Type.Enum(['replace', 'refuse'], { default: 'replace', wanted: "must be 'replace' or 'refuse'", description: 'What a second link under a live `peerId` does: the older one is closed (4409), or the newer one is refused.' }),
   trunkDownMs: milliseconds(30_000, 'How long peers, and those who want to join, wait for a lost trunk. Beyond: close 4000, or 1013.'),
-  namespace: Type.String({ pattern: '^[A-Za-z_$][A-Za-z0-9_$]*$', default: 'trunkline', description: 'The name of the decorator: `app.trunkline`. Another one lets an app register twice.' }),
+  namespace: Type.String({ pattern: '^[A-Za-z_$][A-Za-z0-9_$]*$', default: 'trunkline', wanted: 'must be a name that a property can have: letters, digits, _ and $', description: 'The name of the decorator: `app.trunkline`. Another one lets an app register twice.' }),
   limits: Type.Object(Limits.properties, { additionalProperties: false, default: {}, description: 'Bounds, below.' }),
   heartbeat: Type.Object(Heartbeat.properties, { additionalProperties: false, default: {}, description: '`{ clientMs, trunkMs }`, below.' })
 }, { additionalProperties: false })
@@ -55,11 +57,11 @@ export type DialectOptions = Static<typeof DialectOption>
 
 /** Of the reference driver, when `mediaServer` is no driver. */
 const ServerSchema = Type.Object({
-  url: Type.String({ pattern: '^wss?://' }),
+  url: Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' }),
   token: Type.Optional(Type.Unknown()),
   ca: Type.Optional(Type.Unknown()),
   headers: Type.Optional(Type.Record(Type.String(), Type.String())),
-  encoding: Type.Optional(Type.Enum(['protobuf', 'json'])),
+  encoding: Type.Optional(Type.Enum(['protobuf', 'json'], { wanted: "must be 'protobuf' or 'json'" })),
   messageBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 30 })),
   retry: Type.Optional(Type.Object({
     baseMs: Type.Optional(Type.Integer({ minimum: 1 })), maxMs: Type.Optional(Type.Integer({ minimum: 1 }))
@@ -76,18 +78,32 @@ const BY_HAND = ['authenticate', 'mediaServer', 'hooks', 'clock']
  * @throws OptionError a value that cannot be
  */
 export function checkOptions (options: Record<string, unknown>): Settings {
-  if (typeof options.authenticate !== 'function') {
-    if (options.authenticate !== undefined) throw new OptionError('authenticate', 'must be a function')
-    throw new AuthenticateMissingError()
-  }
-  checkMediaServer(options.mediaServer)
-  const { hooks } = options
-  if (hooks !== undefined && (typeof hooks !== 'object' || hooks === null)) throw new OptionError('hooks', 'must be an object of functions, by the names of the hooks')
   const data = Object.fromEntries(Object.entries(options).filter(([name, value]) => !BY_HAND.includes(name) && value !== undefined))
+  // First of all, since a name that is misspelled is often that of an option that is then missing.
   refuseUnknown(data, OptionsSchema, '', BY_HAND)
+  if (options.authenticate === undefined) throw new AuthenticateMissingError()
+  if (typeof options.authenticate !== 'function') throw new OptionError('authenticate', 'must be a function')
+  checkMediaServer(options.mediaServer)
+  const { hooks, clock } = options
+  if (clock !== undefined && typeof (clock as { after?: unknown } | null)?.after !== 'function') throw new OptionError('clock', 'must have the functions now, after and every')
+  if (hooks !== undefined && (typeof hooks !== 'object' || hooks === null)) throw new OptionError('hooks', 'must be an object of functions, by the names of the hooks')
   const settings = Value.Default(OptionsSchema, structuredClone(data))
   refuseInvalid(settings, OptionsSchema, '')
+  checkOrigins((settings as Settings).origins)
   return settings as Settings
+}
+
+/** One that is not written as browsers write it would never match, and nobody would know why. */
+function checkOrigins (origins: Settings['origins']): void {
+  if (origins === '*') return
+  for (const origin of origins) {
+    if (origin === '*') throw new OptionError('origins', "must be '*' itself to allow all, not an array that holds it")
+    const written = URL.canParse(origin) ? new URL(origin).origin : null
+    // Schemes of apps and extensions have no origin that URL knows.
+    if (written === null || (written !== 'null' && written !== origin)) {
+      throw new OptionError('origins', `has '${origin}', which no browser sends: ${written === null ? "write it with its scheme, as 'https://app.example'" : `write '${written}'`}`)
+    }
+  }
 }
 
 function checkMediaServer (mediaServer: unknown): void {
@@ -103,6 +119,7 @@ function refuseUnknown (given: Record<string, unknown>, schema: Type.TObject, pr
   for (const [name, value] of Object.entries(given)) {
     const property: TSchema | undefined = schema.properties[name]
     if (property === undefined) {
+      if (prefix === '' && name === 'prefix') throw new UnknownOptionError(name, "give the whole route as 'path', or register in a child scope that has the prefix (README, Recipes)")
       const known = [...Object.keys(schema.properties), ...further]
       const close = nearest(name, known)
       throw new UnknownOptionError(prefix + name, close === null ? `there are ${known.map((option) => prefix + option).join(', ')}` : `did you mean '${prefix}${close}'?`)
@@ -117,5 +134,17 @@ function refuseInvalid (value: unknown, schema: TSchema, prefix: string): void {
   // An error of a required property points at its object.
   const missing = error.keyword === 'required' ? (error.params as { requiredProperties: string[] }).requiredProperties[0] ?? '' : ''
   const name = prefix + [...error.instancePath.split('/').slice(1), missing].filter((part) => part !== '').join('.')
-  throw new OptionError(name.replace(/\.$/, ''), missing === '' ? error.message : 'is required')
+  throw new OptionError(name.replace(/\.$/, ''), missing === '' ? wanted(schema, error.instancePath) ?? error.message : 'is required')
+}
+
+/** What the innermost schema on the way to a value says in our own words. */
+function wanted (schema: TSchema, path: string): string | null {
+  let said: string | null = null
+  let here: Record<string, unknown> | undefined = schema as Record<string, unknown>
+  for (const part of path.split('/').slice(1)) {
+    here = ((here.properties as Record<string, unknown> | undefined)?.[part] ?? here.items) as Record<string, unknown> | undefined
+    if (here === undefined) break
+    if (typeof here.wanted === 'string') said = here.wanted
+  }
+  return said
 }

@@ -11,7 +11,7 @@ import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
-import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError } from '../lib/errors.js'
+import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
@@ -130,7 +130,9 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
     const dialect = DIALECTS[name]!
-    addRoute(app, path ?? dialect.route(settings.path), dialect, context)
+    const url = path ?? dialect.route(settings.path)
+    if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
+    addRoute(app, url, dialect, context)
   }
 }
 
@@ -204,7 +206,8 @@ async function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Re
 }
 
 function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
-  const fields = { reason: message, ...(cause === undefined ? {} : { err: cause }) }
+  const { origin } = request.headers
+  const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }), ...(cause === undefined ? {} : { err: cause }) }
   if (httpStatus >= 500) request.log.error(fields, 'a client could not be authenticated')
   else request.log.info(fields, 'a client is refused')
 }
@@ -219,7 +222,10 @@ function withoutQuery (request: FastifyRequest): object {
   }
 }
 
-export default fp(plugin, { fastify: '5.x', name: 'trunkline' })
+// Said, not inferred: an inferred type would be written out with the metadata of now, and never hear of the app's.
+const trunkline: FastifyPluginAsync<TrunklineOptions> = fp(plugin, { fastify: '5.x', name: 'trunkline' })
+
+export default trunkline
 
 export { CloseCode } from '../lib/close-codes.js'
 export { trunklineServer } from '../lib/media-servers/trunkline.js'

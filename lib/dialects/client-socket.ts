@@ -35,7 +35,8 @@ const FRAMING_BYTES = 1024
  */
 export class ClientSocket {
   readonly #socket: WebSocket
-  readonly #raw: Socket
+  /** Absent where @fastify/websocket injects a connection that is no network's. */
+  readonly #raw: Socket | undefined
   readonly #limits: SocketLimits
   readonly #clock: Clock
   readonly #log: Logger
@@ -48,25 +49,25 @@ export class ClientSocket {
   #preAuth: (() => void) | null = null
   #messageBytes: number
 
-  constructor (socket: WebSocket, raw: Socket, limits: SocketLimits, clock: Clock, log: Logger) {
+  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, clock: Clock, log: Logger) {
     this.#socket = socket
     this.#raw = raw
     this.#limits = limits
     this.#clock = clock
     this.#log = log
     this.#messageBytes = limits.messageBytes
-    socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
-    // What is wrong is told by the close that follows: ws has already answered with the right code.
-    socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
-    socket.on('close', (code, reason) => this.#closed(code, reason.toString()))
     this.#heartbeat = new Heartbeat({
-      bytesRead: () => this.#paused ? null : raw.bytesRead,
+      bytesRead: () => this.#paused ? null : raw?.bytesRead ?? null,
       ping: () => { if (this.#state === 'open') socket.ping() },
       dead: () => {
         this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
         socket.terminate()
       }
     }, limits.heartbeatMs, clock)
+    socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
+    // What is wrong is told by the close that follows: ws has already answered with the right code.
+    socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
+    socket.on('close', (code, reason) => this.#closed(code, reason.toString()))
   }
 
   /** Who hears of it from now on; at once, if it has ended already. */
@@ -77,14 +78,16 @@ export class ClientSocket {
 
   /** Until `admitted`, the client may send no more than the pre-auth bound, counted on the wire: no dripping helps. */
   boundPreAuth (): void {
-    const start = this.#raw.bytesRead
-    const check = (): void => {
-      if (this.#raw.bytesRead - start > this.#limits.preAuthBytes + FRAMING_BYTES) this.fail(CloseCode.messageTooBig, 'too large before authentication', 'bad message')
-    }
     this.#messageBytes = this.#limits.preAuthBytes
+    const raw = this.#raw
+    if (raw === undefined) return
+    const start = raw.bytesRead
+    const check = (): void => {
+      if (raw.bytesRead - start > this.#limits.preAuthBytes + FRAMING_BYTES) this.fail(CloseCode.messageTooBig, 'too large before authentication', 'bad message')
+    }
     // Before ws sees the bytes, so that an oversized message is never put together.
-    this.#raw.prependListener('data', check)
-    this.#preAuth = () => this.#raw.removeListener('data', check)
+    raw.prependListener('data', check)
+    this.#preAuth = () => raw.removeListener('data', check)
   }
 
   /** The client was let in: the ordinary bounds hold. */
@@ -96,7 +99,7 @@ export class ClientSocket {
 
   send (data: Buffer, binary: boolean): void {
     if (this.#state !== 'open') return
-    corkForNow(this.#raw)
+    if (this.#raw !== undefined) corkForNow(this.#raw)
     this.#socket.send(data, { binary, compress: false })
     if (this.#socket.bufferedAmount > this.#limits.downlinkBytes) this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
   }

@@ -34,6 +34,7 @@ export function trunklineServer (options: TrunklineServerOptions): Driver {
 }
 
 class TrunklineServer implements MediaServer {
+  readonly address: string
   readonly #trunk: Trunk
   readonly #log: Logger
   readonly #attachments = new Map<string, TrunkAttachment>()
@@ -43,6 +44,7 @@ class TrunklineServer implements MediaServer {
 
   constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, trunkQueueBytes }: DriverContext) {
     this.#log = log
+    this.address = withoutSecrets(options.url)
     const { token = '' } = options
     this.#trunk = new Trunk({
       url: options.url,
@@ -96,15 +98,15 @@ class TrunklineServer implements MediaServer {
       case 'text':
       case 'binary': {
         const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined) this.#drop('unknown peer')
-        else if (attachment.epoch !== received.epoch) this.#drop('old epoch')
+        if (attachment === undefined) this.#drop('unknown peer', received.peerId)
+        else if (attachment.epoch !== received.epoch) this.#drop('old epoch', received.peerId)
         else attachment.receiver.event(received.body, received.kind === 'binary')
         return
       }
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
       case 'refused': {
         const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined || !attachment.answers(received.body.id)) this.#drop('late answer')
+        if (attachment === undefined || !attachment.answers(received.body.id)) this.#drop('late answer', received.peerId)
         else {
           this.#attachments.delete(received.peerId)
           attachment.receiver.refused(received.body)
@@ -113,8 +115,8 @@ class TrunklineServer implements MediaServer {
       }
       case 'close': {
         const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined) this.#drop('unknown peer')
-        else if (attachment.epoch !== received.epoch) this.#drop('old epoch')
+        if (attachment === undefined) this.#drop('unknown peer', received.peerId)
+        else if (attachment.epoch !== received.epoch) this.#drop('old epoch', received.peerId)
         else {
           this.#attachments.delete(received.peerId)
           attachment.receiver.closed(received.body)
@@ -125,7 +127,7 @@ class TrunklineServer implements MediaServer {
       case 'error': this.#log.warn({ peerId: received.peerId, code: received.body.code, reason: received.body.reason }, 'the media server complains about a frame'); return
       // Sessions whose ends keep counters are not spoken of yet: nothing is to be done for these.
       case 'ack': case 'skip': case 'credit': return
-      default: this.#drop(`unexpected ${received.kind}`)
+      default: this.#drop(`unexpected ${received.kind}`, received.peerId)
     }
   }
 
@@ -136,7 +138,7 @@ class TrunklineServer implements MediaServer {
       attachment.receiver.opened({ key: body.key, resumed: body.resumed })
       return
     }
-    this.#drop('late answer')
+    this.#drop('late answer', peerId)
     // The client left before the answer came: without this the media server would keep a peer that nobody is.
     if (attachment === undefined) this.#trunk.send(frame('close', { code: CloseCode.normal, reason: 'the client is gone', id: 0 }, peerId, epoch))
   }
@@ -147,7 +149,7 @@ class TrunklineServer implements MediaServer {
       if (isRecording(recording)) this.#observer.recording(toRecording(recording, roomId), id, handled)
       else {
         this.#log.error({ notificationId: id, status: recording.status }, 'a recording notification is dropped: it names no recording, or a status that there is not')
-        this.#drop('malformed notification')
+        this.#drop('malformed notification', peerId)
         handled()
       }
       return
@@ -158,16 +160,18 @@ class TrunklineServer implements MediaServer {
     } catch {
       // Kept back, it would come again on every trunk and never be any better.
       this.#log.error({ type, notificationId: id }, 'a notification is dropped: its payload is not JSON')
-      this.#drop('malformed notification')
+      this.#drop('malformed notification', peerId)
       handled()
       return
     }
     this.#observer.notification({ id, roomId, peerId, type, payload: parsed, at: new Date(atMs) }, handled)
   }
 
-  #drop (cause: string): void {
-    this.#dropped[cause] = (this.#dropped[cause] ?? 0) + 1
-    this.#log.debug({ cause }, 'a frame from the media server is dropped')
+  #drop (cause: string, peerId: string): void {
+    const before = this.#dropped[cause] ?? 0
+    this.#dropped[cause] = before + 1
+    // Said aloud once for each cause: a media server that is being written wants to know, a late frame is no news.
+    this.#log[before === 0 ? 'warn' : 'debug']({ cause, peerId }, 'a frame from the media server is dropped')
   }
 
   #forgetAll (): void {
@@ -226,6 +230,11 @@ class TrunkAttachment implements Attachment {
     // An answer that is still to come finds nobody and is closed then.
     if (was === 'open') this.#trunk.send(frame('close', { code, reason, id: 0 }, this.#peerId, this.epoch))
   }
+}
+
+/** A URL as it may be logged. */
+function withoutSecrets (url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '')
 }
 
 const STATUSES = new Set(['active', 'finished', 'available', 'failed'])

@@ -12,15 +12,15 @@ export interface Credentials {
   from: 'query' | 'authorization' | 'cookie' | 'message'
 }
 
-/** Who the app says that the client is. */
-export interface Identity<Metadata> {
+/** Who the app says that the client is. `metadata` is required where its type has been declared. */
+export type Identity<Metadata> = PlainIdentity & (undefined extends Metadata ? { metadata?: Metadata } : { metadata: Metadata })
+
+interface PlainIdentity {
   /** 1 to 128 bytes. */
   roomId: string
   /** Only to have a second link under the same id replace the first; a UUID is minted otherwise. 1 to 128 bytes. */
   peerId?: string
-  /** For the hooks, and as JSON for the media server. At most 16 KiB there. */
-  metadata?: Metadata
-  /** When the peer is to end with 4401 "expired token". */
+  /** When the peer is to end with 4401 "expired token": a date, or milliseconds (a JWT's `exp` is seconds). */
   expiresAt?: Date | number
 }
 
@@ -46,7 +46,11 @@ export interface AdmissionLimits {
   waitingAuth: number
 }
 
+/** Bytes of the metadata's JSON, for the hooks and for the media server. */
 const METADATA_BYTES = 16 * 1024
+const FIELDS = ['roomId', 'peerId', 'metadata', 'expiresAt']
+/** A moment before 1973 in milliseconds, or one of these days in seconds. */
+const SURELY_SECONDS = 1e11
 
 /** The door: runs the app's `authenticate`, so many at a time, and checks what it says. */
 export class Admission<Request, Metadata> {
@@ -99,6 +103,10 @@ export class Admission<Request, Metadata> {
 function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
   if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
   const { roomId, peerId = randomUUID(), metadata, expiresAt } = identity as Record<string, unknown>
+  for (const name of Object.keys(identity)) {
+    const meant = FIELDS.find((field) => field !== name && field.toLowerCase() === name.toLowerCase().replaceAll('_', ''))
+    if (meant !== undefined) throw broken(`'${name}' is spelled '${meant}'`)
+  }
   if (!isId(roomId)) throw broken('roomId must be a string of 1 to 128 bytes')
   if (!isId(peerId)) throw broken('peerId must be a string of 1 to 128 bytes')
   let metadataText: string | undefined
@@ -112,6 +120,7 @@ function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metad
   const expiry = expiresAt === undefined || expiresAt === null ? null : new Date(expiresAt as Date | number)
   if (expiry !== null) {
     if (Number.isNaN(expiry.getTime())) throw broken('expiresAt is no date')
+    if (typeof expiresAt === 'number' && expiresAt < SURELY_SECONDS) throw broken('expiresAt is in milliseconds, and this looks like seconds')
     if (expiry.getTime() <= now) throw notAuthenticated('expired token')
   }
   return { peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }

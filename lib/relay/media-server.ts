@@ -101,6 +101,8 @@ export interface MediaServerStats {
 }
 
 export interface MediaServer {
+  /** Where it is, for the log: without any secret. */
+  readonly address: string
   /** Connects, and stays connected until `stop`. */
   start (observer: MediaServerObserver): void
   /** Only while the trunk is `up`. A second one for the same peer id replaces the first, which hears nothing more. */

@@ -21,7 +21,8 @@ export const busy = (reason: string, cause?: unknown): Refusal => new Refusal(Cl
 
 /**
  * What a throwing `authenticate` means: by its `statusCode` (or `status`) 403 forbidden, 404 no such room, 429 too many,
- * 500 and above not now; anything else is not authenticated. The error itself stays in the log: clients get the bare reason.
+ * 500 and above not now; a system that cannot be reached or a bug, not now either; anything else is not authenticated. The
+ * error itself stays in the log: clients get the bare reason.
  */
 export function refusalOf (error: unknown): Refusal {
   if (error instanceof Refusal) return error
@@ -32,6 +33,13 @@ export function refusalOf (error: unknown): Refusal {
   if (given === 403) return new Refusal(CloseCode.forbidden, 403, 'forbidden', error)
   if (given === 404) return new Refusal(CloseCode.noSuchRoom, 404, 'no such room', error)
   if (given === 429) return new Refusal(CloseCode.tryAgainLater, 429, 'too many requests', error)
-  if (given >= 500) return busy('try again later', error)
+  if (given >= 500 || isFault(error)) return busy('try again later', error)
   return notAuthenticated('not authenticated', error)
+}
+
+/** Whether the fault is not the client's: it would be wrong to tell it never to come back. */
+function isFault (error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError) return true
+  // What Node's own modules throw when a database or a service does not answer.
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }

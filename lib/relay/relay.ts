@@ -135,9 +135,9 @@ export class Relay<Metadata> {
 
   #trunkChanged (state: TrunkState): void {
     this.#trunk = state
-    const { log, hooks } = this.#options
-    if (state.state === 'down') log.warn({ ...state.cause, retryMs: state.retryMs }, 'the trunk is down')
-    else if (state.state === 'up') log.info({ serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
+    const { log, hooks, mediaServer } = this.#options
+    if (state.state === 'down') log.warn({ mediaServer: mediaServer.address, ...state.cause, retryMs: state.retryMs }, 'the trunk is down')
+    else if (state.state === 'up') log.info({ mediaServer: mediaServer.address, serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
     if (state.state === 'up') for (const peer of [...this.peers]) peer.trunkUp()
     else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
     if (hooks.lists.onTrunk === null) return

@@ -53,7 +53,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   readonly epoch: number
   /** By which the backend may ask for this session again. A secret. */
   readonly key: string
-  /** The trunk that it came over. */
+  /** @internal The trunk that it came over. */
   readonly trunk: Channel
   readonly #owner: EndpointPeerOwner
   readonly #tag: Buffer
@@ -61,6 +61,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   #early: Frame[] | null = []
   #over = false
 
+  /** @internal Endpoints make them. */
   constructor ({ id, roomId, metadata, epoch, key }: EndpointPeerIdentity<Metadata>, trunk: Channel, owner: EndpointPeerOwner) {
     super()
     this.id = id

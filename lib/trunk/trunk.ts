@@ -131,7 +131,7 @@ export class Trunk {
     let upgrade: IncomingMessage
     let cause = 'the connection failed'
     socket.on('upgrade', (response) => { upgrade = response })
-    socket.on('error', (error) => { cause = error.message })
+    socket.on('error', ({ message }) => { cause = /response: 401/.test(message) ? 'the media server does not accept the token (401)' : message })
     socket.on('close', () => { if (this.#socket === socket && this.#channel === null) this.#lost({ code: 1006, reason: cause }) })
     socket.on('open', () => this.#opened(socket, upgrade))
   }

@@ -46,12 +46,30 @@ test('options', () => {
   expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer, authenticate: () => ({ roomId: 'r', metadata: { userId: 1 } }) })
   expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer, authenticate: () => ({ metadata: { userId: 'u' } }) })
   expect<TrunklineOptions>().type.not.toBeAssignableFrom({ mediaServer })
+  expect(app.register).type.not.toBeCallableWith(trunkline, { mediaServer, authenticate: () => ({ roomId: 'r', metadata: { user_id: 'u' } }) })
+  expect(app.register).type.not.toBeCallableWith(trunkline, { mediaServer, authenticate: () => ({ roomId: 'r' }) })
+  const options: TrunklineOptions = { mediaServer, authenticate: () => ({ roomId: 'r', metadata: { userId: 'u' } }) }
+  expect(app.register).type.toBeCallableWith(trunkline, options)
+  app.register(trunkline, {
+    mediaServer,
+    authenticate: () => ({ roomId: 'r', metadata: { userId: 'u' } }),
+    hooks: { onUplink: (_event, { metadata }) => { expect(metadata).type.toBe<{ userId: string }>() } }
+  })
+  expect<Identity<unknown>>().type.toBeAssignableFrom({ roomId: 'r' })
   expect<TrunklineOptions<number>['authenticate']>().type.toBeAssignableFrom((): Identity<number> => ({ roomId: 'r', metadata: 1 }))
 })
 
 test('the media server\'s side', () => {
   createEndpoint<{ name: string }>({ token: 'x', onPeer: (peer) => { expect(peer).type.toBe<EndpointPeer<{ name: string }>>() } })
   createEndpoint({ token: 'x', onPeer: ({ metadata }) => { expect(metadata).type.toBe<unknown>() } })
+})
+
+test('a peer logs like Fastify does', () => {
+  app.trunkline.addHook('onPeerJoin', ({ log }) => {
+    log.info('is here')
+    log.info({ a: 1 }, 'is here')
+    expect(log.child({ b: 2 })).type.toBe<typeof log>()
+  })
 })
 
 test('the other entries', () => {
