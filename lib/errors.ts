@@ -45,6 +45,10 @@ export const HookTimeoutError = createError<[string, number]>(
 export const HookResultError = createError<[string, string]>(
   'TRK_ERR_HOOK_RESULT', "hook '%s' returned %s: return nothing to pass the event on, false to drop it, a string or a Buffer to replace it", 500, TypeError)
 
+// The media server's side
+
+export const NoticeError = createError<[string]>('TRK_ERR_NOTICE', 'a notification that cannot be told: %s', 500, TypeError)
+
 // Peers
 
 export const IdentityError = createError<[string]>(

@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import Value from 'typebox/value'
@@ -12,7 +13,8 @@ const Limits = Type.Object({
   messageBytes: bytes(128 * 1024, 'One message from a client. Beyond: close 1009.'),
   preAuthBytes: bytes(16 * 1024, 'What a client may send before it is let in, in one message. Beyond: close 1009.'),
   authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 4408.'),
-  concurrentAuth: count(64, 'How often `authenticate` runs at once. The others wait.'),
+  unauthenticatedLinks: count(1_000, 'Clients that have connected and have not shown yet who they are. Beyond: close 1013.'),
+  concurrentAuth: count(64, 'How often `authenticate` runs at once, those that took too long not counted. The others wait.'),
   waitingAuth: count(1_000, 'How many wait for `authenticate`. Beyond: 503, or close 1013.'),
   hookMs: milliseconds(5_000, 'For each call of a hook. Beyond: close 1011 for that peer; for `authenticate` 503, or close 1013.'),
   openMs: milliseconds(5_000, 'For the media server to accept a peer. Beyond: close 1013.'),
@@ -34,12 +36,12 @@ const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"
 
 const DialectOption = Type.Union([
   Type.Enum(['trunkline', 'fishjam']),
-  Type.Object({ name: Type.Enum(['trunkline', 'fishjam']), path: Type.String({ pattern: '^/' }) }, { additionalProperties: false })
+  Type.Object({ name: Type.Enum(['trunkline', 'fishjam']), path: Type.String({ pattern: '^/[^?#]*$' }) }, { additionalProperties: false })
 ], { wanted: DIALECT_WANTED })
 
 /** The part of the options that is data. What is a function is checked by hand below. */
 export const OptionsSchema = Type.Object({
-  path: Type.String({ pattern: '^/', default: '/signaling', wanted: "must begin with '/'", description: 'Where clients connect.' }),
+  path: Type.String({ pattern: '^/[^?#]*$', default: '/signaling', wanted: "must begin with '/', and have neither query nor fragment", description: 'Where clients connect.' }),
   dialects: Type.Array(DialectOption, { minItems: 1, wanted: `must be an array, and each entry ${DIALECT_WANTED}`, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, or another path by `{ name, path }`.' }),
   origins: Type.Union([Type.Literal('*'), Type.Array(Type.String())], { default: [], wanted: "must be '*', or an array of origins such as 'https://app.example'", description: 'Origins (`https://app.example`) allowed beside the host\'s own; `*` for all. A client without an Origin is no browser, and is let through to `authenticate`.' }),
   cookie: Type.Optional(Type.String({ minLength: 1, description: 'The cookie that may carry the token. A client that uses it must send an allowed Origin.' })),
@@ -86,11 +88,19 @@ export function checkOptions (options: Record<string, unknown>): Settings {
   checkMediaServer(options.mediaServer)
   const { hooks, clock } = options
   if (clock !== undefined && typeof (clock as { after?: unknown } | null)?.after !== 'function') throw new OptionError('clock', 'must have the functions now, after and every')
-  if (hooks !== undefined && (typeof hooks !== 'object' || hooks === null)) throw new OptionError('hooks', 'must be an object of functions, by the names of the hooks')
+  if (hooks !== undefined && (typeof hooks !== 'object' || hooks === null || Array.isArray(hooks))) throw new OptionError('hooks', 'must be an object of functions, by the names of the hooks')
+  refuseFunctions(data, '')
   const settings = Value.Default(OptionsSchema, structuredClone(data))
   refuseInvalid(settings, OptionsSchema, '')
   checkOrigins((settings as Settings).origins)
   return settings as Settings
+}
+
+/** Nothing of what is data here may be a function, and none could be copied. */
+function refuseFunctions (value: unknown, name: string): void {
+  if (typeof value === 'function' || typeof value === 'symbol') throw new OptionError(name, `must be data, not a ${typeof value}`)
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, inner] of Object.entries(value)) refuseFunctions(inner, name === '' ? key : `${name}.${key}`)
 }
 
 /** One that is not written as browsers write it would never match, and nobody would know why. */
@@ -111,13 +121,22 @@ function checkMediaServer (mediaServer: unknown): void {
   if (typeof (mediaServer as { create?: unknown }).create === 'function') return
   refuseUnknown(mediaServer as Record<string, unknown>, ServerSchema, 'mediaServer.')
   refuseInvalid(mediaServer, ServerSchema, 'mediaServer.')
-  const { token } = mediaServer as { token?: unknown }
+  const { url, headers = {}, token } = mediaServer as { url: string, headers?: Record<string, string>, token?: unknown }
+  if (!URL.canParse(url) || new URL(url).hash !== '') throw new OptionError('mediaServer.url', `must be a URL such as 'ws://host:port/path', not '${url}'`)
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    } catch (error) {
+      throw new OptionError('mediaServer.headers', `cannot be sent: ${(error as Error).message}`)
+    }
+  }
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') throw new OptionError('mediaServer.token', 'must be a string, or a function that answers one')
 }
 
 function refuseUnknown (given: Record<string, unknown>, schema: Type.TObject, prefix: string, further: string[] = []): void {
   for (const [name, value] of Object.entries(given)) {
-    const property: TSchema | undefined = schema.properties[name]
+    const property: TSchema | undefined = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
     if (property === undefined) {
       if (prefix === '' && name === 'prefix') throw new UnknownOptionError(name, "give the whole route as 'path', or register in a child scope that has the prefix (README, Recipes)")
       const known = [...Object.keys(schema.properties), ...further]

@@ -114,6 +114,11 @@ export class Reader {
   }
 }
 
+/** @throws MalformedError for what no reader would take back: a fraction, a negative number, one beyond 2^53 - 1 */
+export function checkUint (value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new MalformedError(`${value} is not an integer of 0 to 2^53 - 1`)
+}
+
 /** How many bytes `value` takes as a varint. */
 export function varintSize (value: number): number {
   let size = 1
@@ -145,6 +150,7 @@ export class Writer {
 
   /** An integer that is written even when it is zero. */
   present (field: number, value: number): this {
+    checkUint(value)
     const part = Buffer.allocUnsafe(varintSize(field * 8) + varintSize(value))
     writeVarint(part, value, writeVarint(part, field * 8 + VARINT, 0))
     return this.#add(part)

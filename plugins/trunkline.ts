@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import fastifyWebsocket from '@fastify/websocket'
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
@@ -81,6 +83,9 @@ declare module 'fastify' {
   }
 }
 
+/** How long closing waits for hooks: well below the 10 s after which Fastify gives up on it. Milliseconds. */
+const DRAIN_MS = 8_000
+
 const DIALECTS: Record<string, Dialect> = { trunkline: trunklineDialect, fishjam: fishjamDialect }
 
 const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
@@ -90,7 +95,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
 
   const clock = options.clock ?? systemClock
   const hooks = new Hooks<AppMetadata>(limits.hookMs, clock)
-  for (const [name, fn] of Object.entries(options.hooks ?? {})) hooks.add(name as HookName, fn as never)
+  for (const [name, fn] of Object.entries(options.hooks ?? {})) if (fn !== undefined) hooks.add(name as HookName, fn as never)
   const driver = 'create' in options.mediaServer ? options.mediaServer : trunklineServer(options.mediaServer)
   const mediaServer = driver.create({
     clock,
@@ -103,6 +108,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     mediaServer, hooks, duplicate: settings.duplicate, limits: { ...limits, trunkDownMs: settings.trunkDownMs }, clock, log: app.log
   })
   const connections = new Connections()
+  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
 
   app.decorate(namespace, {
     addHook (name, fn) {
@@ -117,15 +123,24 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
 
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
   app.addHook('preClose', async () => {
-    const drained = relay.drain()
-    await connections.close(CloseCode.restart, 'restarting')
-    await drained
+    admission.close()
+    letGoOfRefused(app, limits.closeMs)
+    const drained = Promise.all([relay.drain(), connections.close(CloseCode.restart, 'restarting')])
+    await new Promise<void>((resolve) => {
+      const deadline = clock.after(DRAIN_MS, () => {
+        app.log.warn({ ms: DRAIN_MS }, 'closing without waiting for hooks any longer')
+        resolve()
+      })
+      void drained.then(() => {
+        deadline.cancel()
+        resolve()
+      })
+    })
   })
   app.addHook('onClose', () => relay.stop())
   app.addHook('onReady', async () => relay.start())
   await bringWebsocket(app, settings)
 
-  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
   const context: Context = { settings, clock, relay, admission, connections }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
@@ -134,6 +149,20 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
     addRoute(app, url, dialect, context)
   }
+}
+
+/**
+ * While the app closes, Fastify answers upgrades with 503 and nobody lets go of their sockets: half open, each would keep
+ * the server from closing for as long as its client likes. And closing is just when all clients come back.
+ */
+function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
+  const listener = (_request: IncomingMessage, socket: Duplex): void => {
+    const cut = setTimeout(() => socket.destroy(), withinMs)
+    socket.once('close', () => clearTimeout(cut))
+    socket.once('finish', () => socket.destroy())
+  }
+  app.server.on('upgrade', listener)
+  app.server.once('close', () => app.server.removeListener('upgrade', listener))
 }
 
 interface Context {
@@ -149,7 +178,9 @@ async function bringWebsocket (app: FastifyInstance, { limits }: Settings): Prom
   if (!app.hasDecorator('websocketServer')) {
     // Only the root instance has a server of its own; the others inherit it.
     if (!Object.hasOwn(app, 'server')) throw new NotAtRootError()
-    await app.register(fastifyWebsocket, { options: { maxPayload: limits.messageBytes, perMessageDeflate: false } })
+    // The types of ws do not know closeTimeout yet: how long a client that has said goodbye may hold the connection.
+    const bounds = { maxPayload: limits.messageBytes, perMessageDeflate: false, closeTimeout: limits.closeMs }
+    await app.register(fastifyWebsocket, { options: bounds })
     return
   }
   const { maxPayload, perMessageDeflate } = app.websocketServer.options
@@ -180,7 +211,9 @@ function addRoute (app: FastifyInstance, url: string, dialect: Dialect, context:
     // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
     app.websocketServer.clients.delete(socket)
     const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
-    connections.add(client)
+    const isKnown = identities.has(request)
+    if (!isKnown && connections.strangers >= limits.unauthenticatedLinks) client.close(CloseCode.tryAgainLater, 'too many at once')
+    connections.add(client, isKnown)
     socket.once('close', () => connections.delete(client))
     const door: Door = {
       clock,
@@ -191,6 +224,7 @@ function addRoute (app: FastifyInstance, url: string, dialect: Dialect, context:
           logRefusal(request, refusalOf(error))
           throw error
         })
+        connections.known(client)
         return (link) => relay.join(identity, link, request.log)
       }
     }

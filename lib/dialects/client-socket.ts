@@ -58,7 +58,11 @@ export class ClientSocket {
     this.#messageBytes = limits.messageBytes
     this.#heartbeat = new Heartbeat({
       bytesRead: () => this.#paused ? null : raw?.bytesRead ?? null,
-      ping: () => { if (this.#state === 'open') socket.ping() },
+      ping: () => {
+        if (socket.readyState === socket.OPEN) socket.ping()
+        // It has said goodbye, and holds on to the connection all the same.
+        else socket.terminate()
+      },
       dead: () => {
         this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
         socket.terminate()
@@ -98,10 +102,15 @@ export class ClientSocket {
   }
 
   send (data: Buffer, binary: boolean): void {
-    if (this.#state !== 'open') return
-    if (this.#raw !== undefined) corkForNow(this.#raw)
+    // A client that has said goodbye hears no more; that it is gone is told by its socket.
+    if (this.#state !== 'open' || this.#socket.readyState !== this.#socket.OPEN) return
+    const isFirst = this.#raw === undefined || corkForNow(this.#raw)
+    // Judged by what is left of earlier turns: this turn's bytes have not been offered to anybody yet.
+    if (isFirst && this.#socket.bufferedAmount > this.#limits.downlinkBytes) {
+      this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
+      return
+    }
     this.#socket.send(data, { binary, compress: false })
-    if (this.#socket.bufferedAmount > this.#limits.downlinkBytes) this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
   }
 
   pause (): void {

@@ -1,8 +1,8 @@
 import { fullJitter } from '../backoff.js'
-import { CloseCode } from '../close-codes.js'
+import { CloseCode, fitReason } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type {
-  Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording
+  Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, Status
 } from '../relay/media-server.js'
 import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
@@ -26,7 +26,8 @@ export interface TrunklineServerOptions {
   retry?: { baseMs?: number, maxMs?: number }
 }
 
-const HANDSHAKE_MS = 5_000
+/** From the first step of an attempt to connect to the media server's welcome, in milliseconds. */
+const HANDSHAKE_MS = 10_000
 
 /** The reference driver: every peer is a tag on the frames of one trunk. */
 export function trunklineServer (options: TrunklineServerOptions): Driver {
@@ -81,7 +82,10 @@ class TrunklineServer implements MediaServer {
       if (this.#attachments.get(peerId) === attachment) this.#attachments.delete(peerId)
     })
     this.#attachments.set(peerId, attachment)
-    this.#trunk.send(frame('open', { id, roomId, metadata, key, received: 0, trace: '' }, peerId))
+    if (this.#trunk.send(frame('open', { id, roomId, metadata, key, received: 0, trace: '' }, peerId)) === 'too big') {
+      // Not at once: who is opening has not got its attachment yet.
+      queueMicrotask(() => this.#refused(attachment, id, { code: CloseCode.internalError, reason: 'the metadata is larger than the media server takes' }))
+    }
     return attachment
   }
 
@@ -106,11 +110,7 @@ class TrunklineServer implements MediaServer {
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
       case 'refused': {
         const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined || !attachment.answers(received.body.id)) this.#drop('late answer', received.peerId)
-        else {
-          this.#attachments.delete(received.peerId)
-          attachment.receiver.refused(received.body)
-        }
+        if (attachment === undefined || !this.#refused(attachment, received.body.id, received.body)) this.#drop('late answer', received.peerId)
         return
       }
       case 'close': {
@@ -118,6 +118,7 @@ class TrunklineServer implements MediaServer {
         if (attachment === undefined) this.#drop('unknown peer', received.peerId)
         else if (attachment.epoch !== received.epoch) this.#drop('old epoch', received.peerId)
         else {
+          attachment.forget()
           this.#attachments.delete(received.peerId)
           attachment.receiver.closed(received.body)
         }
@@ -129,6 +130,14 @@ class TrunklineServer implements MediaServer {
       case 'ack': case 'skip': case 'credit': return
       default: this.#drop(`unexpected ${received.kind}`, received.peerId)
     }
+  }
+
+  /** False where nobody waits for this answer. */
+  #refused (attachment: TrunkAttachment, id: number, status: Status): boolean {
+    if (!attachment.answers(id)) return false
+    attachment.close(status.code, status.reason)
+    attachment.receiver.refused(status)
+    return true
   }
 
   #opened (peerId: string, epoch: number, body: Bodies['opened']): void {
@@ -188,8 +197,8 @@ class TrunkAttachment implements Attachment {
   readonly #remove: () => void
   #state: 'asked' | 'open' | 'over' = 'asked'
   #tag: Buffer = Buffer.alloc(0)
-  /** 0 until the media server has answered. */
-  epoch = 0
+  /** None that a frame can have, until the media server has answered. */
+  epoch = -1
 
   constructor (peerId: string, asking: number, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
     this.#peerId = peerId
@@ -228,7 +237,7 @@ class TrunkAttachment implements Attachment {
     this.#state = 'over'
     this.#remove()
     // An answer that is still to come finds nobody and is closed then.
-    if (was === 'open') this.#trunk.send(frame('close', { code, reason, id: 0 }, this.#peerId, this.epoch))
+    if (was === 'open') this.#trunk.send(frame('close', { code, reason: fitReason(reason), id: 0 }, this.#peerId, this.epoch))
   }
 }
 

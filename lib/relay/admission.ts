@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
+import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
 import { isId } from '../ids.js'
-import { busy, notAuthenticated, refusalOf } from './refusal.js'
+import { Refusal, busy, notAuthenticated, refusalOf } from './refusal.js'
 
 /** What a client brought to show who it is. */
 export interface Credentials {
@@ -57,8 +58,10 @@ export class Admission<Request, Metadata> {
   readonly #authenticate: Authenticate<Request, Metadata>
   readonly #limits: AdmissionLimits
   readonly #clock: Clock
-  readonly #waiting: Array<() => void> = []
+  readonly #waiting: Array<{ go: () => void, refuse: (refusal: Refusal) => void }> = []
+  readonly #asked = new Set<(refusal: Refusal) => void>()
   #running = 0
+  #closed: Refusal | null = null
 
   constructor (authenticate: Authenticate<Request, Metadata>, limits: AdmissionLimits, clock: Clock) {
     this.#authenticate = authenticate
@@ -77,14 +80,23 @@ export class Admission<Request, Metadata> {
       // The turn is handed on, so that nobody slips in between.
       const next = this.#waiting.shift()
       if (next === undefined) this.#running--
-      else next()
+      else next.go()
     }
   }
 
+  /** Lets nobody in any more, whoever waits included. */
+  close (): void {
+    const refusal = new Refusal(CloseCode.restart, 503, 'restarting')
+    this.#closed = refusal
+    for (const { refuse } of this.#waiting.splice(0)) refuse(refusal)
+    for (const refuse of this.#asked) refuse(refusal)
+  }
+
   async #turn (): Promise<void> {
+    if (this.#closed !== null) throw this.#closed
     if (this.#running >= this.#limits.concurrentAuth) {
       if (this.#waiting.length >= this.#limits.waitingAuth) throw busy('too many at once')
-      await new Promise<void>((resolve) => { this.#waiting.push(resolve) })
+      await new Promise<void>((resolve, reject) => { this.#waiting.push({ go: resolve, refuse: reject }) })
     } else {
       this.#running++
     }
@@ -92,11 +104,17 @@ export class Admission<Request, Metadata> {
 
   async #inTime (request: Request, credentials: Credentials): Promise<Identity<Metadata>> {
     const { hookMs } = this.#limits
-    return await new Promise((resolve, reject) => {
-      const timer = this.#clock.after(hookMs, () => reject(busy('try again later', new HookTimeoutError('authenticate', hookMs))))
+    let giveUp = (_refusal: Refusal): void => {}
+    const late = new Promise<never>((_resolve, reject) => { giveUp = reject })
+    const timer = this.#clock.after(hookMs, () => giveUp(busy('try again later', new HookTimeoutError('authenticate', hookMs))))
+    this.#asked.add(giveUp)
+    try {
       // In a promise of its own, so that a synchronous throw is no different.
-      Promise.resolve().then(() => this.#authenticate(request, credentials)).then(resolve, reject).finally(() => timer.cancel())
-    })
+      return await Promise.race([late, Promise.resolve().then(() => this.#authenticate(request, credentials))])
+    } finally {
+      timer.cancel()
+      this.#asked.delete(giveUp)
+    }
   }
 }
 

@@ -78,10 +78,22 @@ export class Hooks<Metadata> {
   }
 
   /** Runs all functions of a hook, one after the other; rejects with the first that throws or takes too long. */
-  async run<Name extends Exclude<HookName, 'onUplink' | 'onDownlink'>> (name: Name, ...given: Parameters<HookFunctions<Metadata>[Name]>): Promise<void> {
+  async run<Name extends 'onPeerJoin' | 'onRecording' | 'onNotification'> (name: Name, ...given: Parameters<HookFunctions<Metadata>[Name]>): Promise<void> {
     const list = this.lists[name] as Array<(...args: typeof given) => unknown> | null
     if (list === null) return
     for (const fn of list) await this.#inTime(name, fn(...given))
+  }
+
+  /** The same for what has happened already: each function runs, whatever became of the one before. Never rejects. */
+  async tell<Name extends 'onPeerLeave' | 'onTrunk'> (name: Name, failed: (error: unknown) => void, ...given: Parameters<HookFunctions<Metadata>[Name]>): Promise<void> {
+    const list = this.lists[name] as Array<(...args: typeof given) => unknown> | null
+    for (const fn of list ?? []) {
+      try {
+        await this.#inTime(name, fn(...given))
+      } catch (error) {
+        failed(error)
+      }
+    }
   }
 
   /** Calls `late` unless the answer is there in time; returns a function that says it is. */

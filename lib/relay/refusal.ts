@@ -28,13 +28,12 @@ export function refusalOf (error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const { statusCode, status, code, name } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>
   const given = Number(statusCode ?? status)
-  // fast-jwt, jose and jsonwebtoken all say it in the code or in the name.
-  if (/expired/i.test(`${String(code)} ${String(name)}`)) return notAuthenticated(EXPIRED, error)
   if (given === 403) return new Refusal(CloseCode.forbidden, 403, 'forbidden', error)
   if (given === 404) return new Refusal(CloseCode.noSuchRoom, 404, 'no such room', error)
   if (given === 429) return new Refusal(CloseCode.tryAgainLater, 429, 'too many requests', error)
   if (given >= 500 || isFault(error)) return busy('try again later', error)
-  return notAuthenticated('not authenticated', error)
+  // fast-jwt, jose and jsonwebtoken all say it in the code or in the name.
+  return notAuthenticated(/expired/i.test(`${String(code)} ${String(name)}`) ? EXPIRED : 'not authenticated', error)
 }
 
 /** Whether the fault is not the client's: it would be wrong to tell it never to come back. */

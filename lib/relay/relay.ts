@@ -39,7 +39,9 @@ export interface RelayStats {
 }
 
 /** Notifications that wait for the app's hooks at most; what comes beyond is left with the media server. */
-const MAX_TELLING = 10_000
+const MAX_TELLING = 1_000
+/** States of the trunk that wait for the app's hooks at most. */
+const MAX_TRUNK_STATES = 100
 
 /** Moves media events between the clients' links and the media server: it owns the peers, and what happens to all of them. */
 export class Relay<Metadata> {
@@ -50,11 +52,13 @@ export class Relay<Metadata> {
   readonly #counts = { uplink: 0, downlink: 0 }
   readonly #pressed = new Set<RelayedPeer<Metadata>>()
   readonly #left: Record<string, number> = {}
-  readonly #leaving = new Set<Promise<void>>()
+  /** By peer id: who is over, but for its last hooks. */
+  readonly #leaving = new Map<string, Promise<void>>()
   /** What the app has still to handle, in order, by room. */
   readonly #telling = new Map<string, Promise<void>>()
   #tellingCount = 0
   #tellingTrunk = Promise.resolve()
+  #trunkStatesTold = 0
   #trunk: TrunkState = { state: 'closed' }
   #closing = false
 
@@ -68,6 +72,7 @@ export class Relay<Metadata> {
       mediaServer: options.mediaServer,
       counts: this.#counts,
       pressed: this.#pressed,
+      predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
       ended: (peer, reason, left) => this.#ended(peer, reason, left)
     }
   }
@@ -125,11 +130,12 @@ export class Relay<Metadata> {
   async drain (): Promise<void> {
     this.#closing = true
     for (const peer of [...this.peers]) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' })
-    await Promise.all([...this.#leaving, ...this.#telling.values()])
+    await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
   }
 
+  /** Closes the trunk; hooks that are still running are not waited for. */
   async stop (): Promise<void> {
-    await this.drain()
+    void this.drain()
     await this.#options.mediaServer.stop()
   }
 
@@ -141,8 +147,15 @@ export class Relay<Metadata> {
     if (state.state === 'up') for (const peer of [...this.peers]) peer.trunkUp()
     else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
     if (hooks.lists.onTrunk === null) return
+    if (this.#trunkStatesTold >= MAX_TRUNK_STATES) {
+      log.warn({ state: state.state }, `onTrunk is not told: ${MAX_TRUNK_STATES} states wait for its hooks`)
+      return
+    }
+    this.#trunkStatesTold++
     // In order, also where a hook takes longer than the state lasts.
-    this.#tellingTrunk = this.#tellingTrunk.then(() => hooks.run('onTrunk', state)).catch((error: Error) => log.error({ err: error }, 'a hook onTrunk failed'))
+    this.#tellingTrunk = this.#tellingTrunk
+      .then(() => hooks.tell('onTrunk', (error) => log.error({ err: error }, 'a hook onTrunk failed'), state))
+      .then(() => { this.#trunkStatesTold-- })
   }
 
   #relieved (): void {
@@ -187,7 +200,9 @@ export class Relay<Metadata> {
     this.peers.delete(peer)
     this.#left[cause] = (this.#left[cause] ?? 0) + 1
     peer.log.info({ code, reason, cause }, 'the peer has left')
-    this.#leaving.add(left)
-    void left.then(() => this.#leaving.delete(left))
+    const leaving = Promise.all([this.#leaving.get(peer.id), left]).then(() => {
+      if (this.#leaving.get(peer.id) === leaving) this.#leaving.delete(peer.id)
+    })
+    this.#leaving.set(peer.id, leaving)
   }
 }

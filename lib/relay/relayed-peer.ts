@@ -30,6 +30,8 @@ export interface PeerServices<Metadata> {
   readonly counts: { uplink: number, downlink: number }
   /** Those who wait for room on the trunk. */
   readonly pressed: Set<RelayedPeer<Metadata>>
+  /** Resolves when the last hook has run of an earlier peer of this id. */
+  predecessor (peer: RelayedPeer<Metadata>): Promise<void>
   /** Called exactly once, at the end. `left` resolves when the last hook of the peer has run. */
   ended (peer: RelayedPeer<Metadata>, reason: LeaveReason, left: Promise<void>): void
 }
@@ -105,6 +107,9 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   trunkDown (): void {
     if (this.#state !== 'opening' && this.#state !== 'joined') return
     this.#brake.hold('trunk down')
+    // The outbox that was full is gone, and with it the one who would have said that there is room again.
+    this.#services.pressed.delete(this)
+    this.#brake.release('trunk full')
     this.#up.hold()
     this.#attachment = null
     this.#transition('waiting')
@@ -147,8 +152,9 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
       this.#joining = Promise.resolve()
       this.#start()
     } else {
-      // A turn later, so that a hook which ends the peer finds it joined, and is followed by onPeerLeave.
-      this.#joining = Promise.resolve().then(() => this.#services.hooks.run('onPeerJoin', this)).then(() => this.#start(), (error: Error) => this.#hookFailed(error))
+      // After the end of whoever had this id before; and in any case a turn later, so that a hook which ends the peer finds
+      // it joined, and is followed by onPeerLeave.
+      this.#joining = this.#services.predecessor(this).then(() => this.#services.hooks.run('onPeerJoin', this)).then(() => this.#start(), (error: Error) => this.#hookFailed(error))
     }
   }
 
@@ -190,11 +196,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   async #leave (hooksDone: Promise<unknown>, reason: LeaveReason): Promise<void> {
     await hooksDone
-    try {
-      await this.#services.hooks.run('onPeerLeave', this, reason)
-    } catch (error) {
-      this.log.error({ err: error }, 'a hook onPeerLeave failed')
-    }
+    await this.#services.hooks.tell('onPeerLeave', (error) => this.log.error({ err: error }, 'a hook onPeerLeave failed'), this, reason)
   }
 
   #start (): void {

@@ -65,7 +65,10 @@ export class Channel {
     this.#limits = { ...limits }
     this.#outbox = new Outbox(codec, {
       write: (message, written) => socket.send(message, { binary: codec.binary, compress: false }, (error) => { if (error == null) written() })
-    }, this.#limits, () => observer.relieved())
+    }, this.#limits, {
+      relieved: () => observer.relieved(),
+      overwhelmed: () => this.terminate('the other side does not read')
+    })
     socket.on('message', (data, isBinary) => this.#message(data, isBinary))
     // ws answers a broken or oversized frame with its own close code and then emits 'close': all that 'error' adds is the cause.
     socket.on('error', (error) => { this.#closing ??= { code: 1006, reason: error.message } })
@@ -91,10 +94,7 @@ export class Channel {
     this.#heartbeat = new Heartbeat({
       bytesRead: this.#bytesRead,
       ping: () => this.#socket.ping(),
-      dead: () => {
-        this.#closing ??= { code: 1006, reason: 'heartbeat missed' }
-        this.#socket.terminate()
-      }
+      dead: () => this.terminate('heartbeat missed')
     }, everyMs, this.#clock)
   }
 
@@ -119,6 +119,13 @@ export class Channel {
     this.#outbox.end()
     this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
     this.#deadline = this.#clock.after(CLOSE_MS, () => this.#socket.terminate())
+  }
+
+  /** Cuts the socket at once. */
+  terminate (reason: string): void {
+    this.#closing ??= { code: 1006, reason }
+    this.#outbox.discard()
+    this.#socket.terminate()
   }
 
   #message (data: RawData, isBinary: boolean): void {

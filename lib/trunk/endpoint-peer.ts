@@ -1,5 +1,5 @@
-import { EventEmitter } from 'node:events'
-import { CloseCode } from '../close-codes.js'
+import { EventEmitter, captureRejectionSymbol } from 'node:events'
+import { CloseCode, fitReason, isSendable } from '../close-codes.js'
 import type { Channel } from './channel.js'
 import { frame } from './schema.js'
 import type { Frame } from './schema.js'
@@ -12,7 +12,7 @@ export class EndpointRefusal extends Error {
   /** @param code as in `close-codes.ts`: 4403 forbidden, 4404 no such room, 1013 try again later */
   constructor (code: number, reason: string) {
     super(reason)
-    this.code = code
+    this.code = isSendable(code) ? code : CloseCode.forbidden
   }
 }
 
@@ -63,7 +63,8 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
 
   /** @internal Endpoints make them. */
   constructor ({ id, roomId, metadata, epoch, key }: EndpointPeerIdentity<Metadata>, trunk: Channel, owner: EndpointPeerOwner) {
-    super()
+    // A listener may be async: what it rejects with is to end this peer, not the process.
+    super({ captureRejections: true })
     this.id = id
     this.roomId = roomId
     this.metadata = metadata
@@ -93,7 +94,12 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
 
   /** Ends the peer: its client is closed with this code and reason (`close-codes.ts` has the codes and their advice). */
   close (code: number = CloseCode.removed, reason = 'removed'): void {
-    this.over({ code, reason }, true)
+    this.over({ code: isSendable(code) ? code : CloseCode.removed, reason }, true)
+  }
+
+  /** @internal */
+  override [captureRejectionSymbol]<K> (error: Error, _event: keyof EndpointPeerEvents | K, ..._args: K extends keyof EndpointPeerEvents ? EndpointPeerEvents[K] : never): void {
+    this.#failed(error)
   }
 
   /** @internal From the trunk. A listener that throws ends this peer, not the trunk of all the others. */
@@ -101,8 +107,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     try {
       this.emit('mediaEvent', data, binary)
     } catch (error) {
-      this.#owner.failed(error)
-      this.over({ code: CloseCode.internalError, reason: 'internal error' }, true)
+      this.#failed(error)
     }
   }
 
@@ -119,13 +124,18 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     if (this.#over) return
     this.#over = true
     // Before `opened` there is nothing to close: a refusal answers the asking.
-    if (tell && this.#early === null) this.trunk.send(frame('close', { ...status, id: 0 }, this.id, this.epoch))
+    if (tell && this.#early === null) this.trunk.send(frame('close', { code: status.code, reason: fitReason(status.reason), id: 0 }, this.id, this.epoch))
     this.#owner.gone()
     try {
       this.emit('close', status)
     } catch (error) {
       this.#owner.failed(error)
     }
+  }
+
+  #failed (error: unknown): void {
+    this.#owner.failed(error)
+    this.over({ code: CloseCode.internalError, reason: 'internal error' }, true)
   }
 
   #write (event: Frame): void {

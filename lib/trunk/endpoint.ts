@@ -1,16 +1,17 @@
-import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { systemClock } from '../clock.js'
 import type { Clock, Timer } from '../clock.js'
-import { CloseCode } from '../close-codes.js'
+import { CloseCode, fitReason } from '../close-codes.js'
 import { isId } from '../ids.js'
 import { silentLogger } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { Channel, codecs } from './channel.js'
 import { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'
+import { UNAVAILABLE, judge, refuse, sameSecret } from './gate.js'
 import { Notices } from './notices.js'
 import type { Notice } from './notices.js'
 import { SUBPROTOCOL, VERSION, frame } from './schema.js'
@@ -36,6 +37,8 @@ export interface EndpointOptions<Metadata = unknown> {
   heartbeatMs?: number
   /** Trunks at once at most; default 64. */
   maxTrunks?: number
+  /** Milliseconds for `onPeer`, after which the peer is refused with 1013; default 10 000. */
+  openMs?: number
   /** Peers at once at most; default 50 000. Beyond, they are refused with 1013. */
   maxPeers?: number
   log?: Logger
@@ -63,6 +66,8 @@ interface TrunkOfBackend<Metadata> {
   backendId: string | null
   readonly peers: Set<EndpointPeer<Metadata>>
   hello: Timer | null
+  /** Notifications that it has not been told yet, oldest first: sent as it takes them. */
+  backlog: string[]
 }
 
 export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Metadata>): Endpoint<Metadata> {
@@ -80,6 +85,7 @@ export class Endpoint<Metadata = unknown> {
   #lastEpoch = 0
   #closed = false
   #emptied: (() => void) | null = null
+  #emptying: Promise<void> | null = null
 
   constructor (options: EndpointOptions<Metadata>) {
     this.#options = {
@@ -88,6 +94,7 @@ export class Endpoint<Metadata = unknown> {
       queueBytes: 4 * MiB,
       heartbeatMs: 5_000,
       maxTrunks: 64,
+      openMs: 10_000,
       maxPeers: 50_000,
       log: silentLogger,
       clock: systemClock,
@@ -109,14 +116,10 @@ export class Endpoint<Metadata = unknown> {
     // Until ws takes over, a socket that breaks would be an uncaughtException.
     const ignore = (): void => {}
     socket.on('error', ignore)
-    try {
-      if (this.#closed || this.#trunks.size >= this.#options.maxTrunks) return refuse(socket, '503 Service Unavailable')
-      if (!await this.#isAllowed(request)) return refuse(socket, '401 Unauthorized')
-    } catch (error) {
-      this.#options.log.error({ err: error }, 'the token of a backend could not be judged')
-      return refuse(socket, '503 Service Unavailable')
-    }
-    if (this.#closed || socket.destroyed) return refuse(socket, '503 Service Unavailable')
+    const { token, maxTrunks, log } = this.#options
+    const isFull = (): boolean => this.#closed || this.#trunks.size >= maxTrunks
+    const refusal = isFull() ? UNAVAILABLE : await judge(request, token, log)
+    if (refusal !== null || isFull() || socket.destroyed) return refuse(socket, refusal ?? UNAVAILABLE)
     this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, request))
     socket.removeListener('error', ignore)
   }
@@ -125,12 +128,16 @@ export class Endpoint<Metadata = unknown> {
    * Tells the backends something that is no media event. It is kept until one of them has handled it, and told again to
    * every trunk that comes meanwhile; at most 10 000 are kept, then the oldest is forgotten.
    * @returns the id by which it is acknowledged
+   * @throws NoticeError it could not be told: a payload that is not JSON, or of more than 64 KiB, say
    */
   notify (notice: Notice): string {
     const kept = this.#notices.add(notice)
     const there = [...this.#trunks].filter(({ backendId }) => backendId !== null)
     const concerned = there.filter(({ peers }) => [...peers].some((peer) => peer.roomId === notice.roomId))
-    for (const { channel } of concerned.length > 0 ? concerned : there.slice(0, 1)) channel.send(frame('notification', kept))
+    for (const trunk of concerned.length > 0 ? concerned : there.slice(0, 1)) {
+      trunk.backlog.push(kept.id)
+      if (trunk.backlog.length === 1) this.#tell(trunk)
+    }
     return kept.id
   }
 
@@ -146,31 +153,22 @@ export class Endpoint<Metadata = unknown> {
   async close (): Promise<void> {
     this.#closed = true
     for (const { channel } of this.#trunks) channel.close(CloseCode.restart, 'the media server is closing')
-    if (this.#trunks.size > 0) await new Promise<void>((resolve) => { this.#emptied = resolve })
-  }
-
-  async #isAllowed (request: IncomingMessage): Promise<boolean> {
-    const shown = /^Bearer +(.+?) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
-    const { token } = this.#options
-    return typeof token === 'function' ? await token(shown) : sameSecret(shown, token)
+    this.#emptying ??= new Promise((resolve) => { this.#emptied = resolve })
+    if (this.#trunks.size > 0) await this.#emptying
   }
 
   #accept (socket: WebSocket, request: IncomingMessage): void {
     const { maxMessageBytes, queueBytes, clock, log } = this.#options
-    const codec = codecs.get(socket.protocol)
-    if (codec === undefined) {
-      socket.on('error', () => {})
-      socket.close(CloseCode.protocolError, `offer the subprotocol ${SUBPROTOCOL}`)
-      return
-    }
+    // Known, since nothing else was let through.
+    const codec = codecs.get(socket.protocol)!
     const channel = new Channel(socket, () => request.socket.bytesRead, {
       codec, clock, limits: { messageBytes: maxMessageBytes, softBytes: queueBytes, hardBytes: queueBytes }
     }, {
       frames: (frames) => { for (const received of frames) this.#receive(trunk, received) },
-      relieved: () => {},
+      relieved: () => this.#tell(trunk),
       closed: (code, reason) => this.#lost(trunk, code, reason)
     })
-    const trunk: TrunkOfBackend<Metadata> = { channel, backendId: null, peers: new Set(), hello: null }
+    const trunk: TrunkOfBackend<Metadata> = { channel, backendId: null, peers: new Set(), hello: null, backlog: [] }
     trunk.hello = clock.after(HELLO_MS, () => channel.close(CloseCode.protocolError, `no hello within ${HELLO_MS} ms`))
     this.#trunks.add(trunk)
     log.info({ protocol: socket.protocol }, 'a backend has connected')
@@ -211,11 +209,23 @@ export class Endpoint<Metadata = unknown> {
     trunk.channel.limitMessages(maxMessageBytes)
     trunk.channel.startHeartbeat(heartbeatMs)
     trunk.channel.send(frame('welcome', { version: VERSION, serverId, maxMessageBytes: this.#options.maxMessageBytes, heartbeatMs, resumeWindowMs: 0 }))
-    for (const kept of this.#notices) trunk.channel.send(frame('notification', kept))
+    trunk.backlog = [...this.#notices.ids()]
+    this.#tell(trunk)
+  }
+
+  /** Until the trunk is pressed: it goes on when there is room. */
+  #tell ({ channel, backlog }: TrunkOfBackend<Metadata>): void {
+    let told = 0
+    let pressed = false
+    while (told < backlog.length && !pressed) {
+      const kept = this.#notices.get(backlog[told++]!)
+      if (kept !== undefined) pressed = channel.send(frame('notification', kept)) !== 'taken'
+    }
+    backlog.splice(0, told)
   }
 
   async #open (trunk: TrunkOfBackend<Metadata>, peerId: string, { id, roomId, metadata, key }: Bodies['open']): Promise<void> {
-    const answerRefused = (code: number, reason: string): void => { trunk.channel.send(frame('refused', { id, code, reason }, peerId)) }
+    const answerRefused = (code: number, reason: string): void => { trunk.channel.send(frame('refused', { id, code, reason: fitReason(reason) }, peerId)) }
     if (!isId(peerId) || !isId(roomId)) return answerRefused(CloseCode.protocolError, 'peer_id and room_id are strings of 1 to 128 bytes')
     let parsed: unknown
     try {
@@ -241,7 +251,7 @@ export class Endpoint<Metadata = unknown> {
     this.#peers.set(peerId, peer)
     trunk.peers.add(peer)
     try {
-      await this.#options.onPeer(peer)
+      await this.#inTime(this.#options.onPeer(peer))
     } catch (error) {
       const { code, message } = error instanceof EndpointRefusal ? error : { code: CloseCode.internalError, message: 'internal error' }
       if (!(error instanceof EndpointRefusal)) this.#options.log.error({ err: error, peerId }, 'onPeer failed: the peer is refused')
@@ -251,6 +261,15 @@ export class Endpoint<Metadata = unknown> {
     }
     if (peer.isOver) return answerRefused(CloseCode.removed, 'removed')
     peer.opened(frame('opened', { id, key: peer.key, resumed: false, received: 0, windowBytes: 256 * 1024, recordings: [] }, peerId, peer.epoch))
+  }
+
+  async #inTime (accepted: void | Promise<void>): Promise<void> {
+    if (accepted === undefined) return
+    const { clock, openMs } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      const timer = clock.after(openMs, () => reject(new EndpointRefusal(CloseCode.tryAgainLater, 'the media server does not answer')))
+      accepted.then(resolve, reject).finally(() => timer.cancel())
+    })
   }
 
   #lost (trunk: TrunkOfBackend<Metadata>, code: number, reason: string): void {
@@ -270,16 +289,6 @@ export class Endpoint<Metadata = unknown> {
   #drop (cause: string): void {
     this.#dropped[cause] = (this.#dropped[cause] ?? 0) + 1
   }
-}
-
-function refuse (socket: Duplex, status: string): void {
-  if (!socket.destroyed) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
-/** Compared by their hashes, in a time that tells nothing of where they differ, or how long they are. */
-function sameSecret (a: string, b: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return b !== '' && timingSafeEqual(hash(a), hash(b))
 }
 
 export { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'

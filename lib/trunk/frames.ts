@@ -92,7 +92,7 @@ function decodeFrame (reader: Reader): Frame | null {
       body = value === 'bytes' ? reader.bytes() : value === 'uint' ? reader.varint() : value === 'string' ? reader.string() : decodeMessage(reader.message(), value)
     }
   }
-  if (peerId.length > MAX_ID_BYTES) throw new MalformedError(`peer_id of more than ${MAX_ID_BYTES} bytes`)
+  if (peerId.length > MAX_ID_BYTES || Buffer.byteLength(peerId) > MAX_ID_BYTES) throw new MalformedError(`peer_id of more than ${MAX_ID_BYTES} bytes`)
   return kind === null ? null : { peerId, epoch, kind, body: kind === 'skip' || kind === 'detach' ? null : body } as Frame
 }
 

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { MalformedError } from '../errors.js'
 import { MAX_ID_BYTES, isWellFormed } from '../ids.js'
+import { checkUint } from '../protobuf.js'
 import type { Codec } from './codec.js'
 import { emptyMessage } from './frames.js'
 import { KINDS, MAX_BATCH_FRAMES, SUBPROTOCOL_JSON, wireName } from './schema.js'
@@ -22,8 +23,8 @@ export const jsonCodec: Codec = {
 
   append (parts, frame) {
     const object: Values = {}
-    if (frame.peerId !== '') object.peer_id = frame.peerId
-    if (frame.epoch !== 0) object.epoch = frame.epoch
+    if (frame.peerId !== '') object.peer_id = encodeValue(frame.peerId)
+    if (frame.epoch !== 0) object.epoch = encodeValue(frame.epoch)
     object[frame.kind] = encodeBody(frame)
     const encoded = Buffer.from(JSON.stringify(object))
     parts.push(encoded)
@@ -61,7 +62,7 @@ function encodeBody (frame: Frame): unknown {
     case 'skip': case 'detach': return {}
     default: {
       const { value } = KINDS[frame.kind]
-      return typeof value === 'string' ? frame.body : encodeMessage(value, frame.body as unknown as Values)
+      return typeof value === 'string' ? encodeValue(frame.body) : encodeMessage(value, frame.body as unknown as Values)
     }
   }
 }
@@ -94,9 +95,16 @@ function encodeMessage (message: Message, values: Values): Values {
     if (isDefault(field, value)) continue
     encoded[wireName(name)] = field.type === 'nested'
       ? encodeMessage(field.message!, value as Values)
-      : field.type === 'repeated' ? (value as Values[]).map((item) => encodeMessage(field.message!, item)) : value
+      : field.type === 'repeated' ? (value as Values[]).map((item) => encodeMessage(field.message!, item)) : encodeValue(value)
   }
   return encoded
+}
+
+/** A value that its reader takes back: text without lone surrogates, as UTF-8 would have it; integers that are ones. */
+function encodeValue (value: unknown): unknown {
+  if (typeof value === 'string') return isWellFormed(value) ? value : Buffer.from(value).toString()
+  if (typeof value === 'number') checkUint(value)
+  return value
 }
 
 function isDefault (field: Field, value: unknown): boolean {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
-import type { Notification } from './schema.js'
+import { NoticeError } from '../errors.js'
+import { isId, isWellFormed } from '../ids.js'
+import type { Notification, Recording } from './schema.js'
 
 /** What a media server tells its backends beside media events. */
 export interface Notice {
@@ -26,9 +28,14 @@ export interface Notice {
 
 /** Kept at most; beyond, the oldest is forgotten. */
 const MAX_KEPT = 10_000
+/** Bytes of a payload's JSON at most. */
+const MAX_PAYLOAD_BYTES = 64 * 1024
+/** Bytes of any other text at most. */
+const MAX_TEXT_BYTES = 4 * 1024
+const STATUSES = ['active', 'finished', 'available', 'failed']
 
 /** Notifications that no backend has handled yet, oldest first. */
-export class Notices implements Iterable<Notification> {
+export class Notices {
   readonly #clock: Clock
   readonly #kept = new Map<string, Notification>()
 
@@ -40,30 +47,27 @@ export class Notices implements Iterable<Notification> {
     return this.#kept.size
   }
 
-  [Symbol.iterator] (): Iterator<Notification> {
-    return this.#kept.values()
+  ids (): Iterable<string> {
+    return this.#kept.keys()
   }
 
+  get (id: string): Notification | undefined {
+    return this.#kept.get(id)
+  }
+
+  /** @throws NoticeError it could not be told: what is taken here is sent to every backend until one has handled it */
   add ({ type, roomId = '', peerId = '', payload = null, recording }: Notice): Notification {
+    check(typeof type === 'string' && isText(type), 'type is a string of at most 4 KiB')
+    check(roomId === '' || isId(roomId), 'roomId is a string of at most 128 bytes')
+    check(peerId === '' || isId(peerId), 'peerId is a string of at most 128 bytes')
     const notification: Notification = {
       id: randomUUID(),
       roomId,
       peerId,
       type,
-      payload: JSON.stringify(payload),
+      payload: toJson(payload),
       atMs: this.#clock.now(),
-      recording: recording === undefined
-        ? null
-        : {
-            recordingId: recording.recordingId,
-            roomId,
-            status: recording.status,
-            revision: recording.revision,
-            startedAtMs: recording.startedAt?.getTime() ?? 0,
-            file: recording.file ?? '',
-            durationMs: recording.durationMs ?? 0,
-            error: recording.error ?? ''
-          }
+      recording: recording === undefined ? null : toRecording(recording, roomId)
     }
     if (this.#kept.size >= MAX_KEPT) this.#kept.delete(this.#kept.keys().next().value!)
     this.#kept.set(notification.id, notification)
@@ -74,3 +78,33 @@ export class Notices implements Iterable<Notification> {
     this.#kept.delete(id)
   }
 }
+
+function toRecording ({ recordingId, status, revision, startedAt, file = '', durationMs = 0, error = '' }: NonNullable<Notice['recording']>, roomId: string): Recording {
+  const startedAtMs = startedAt?.getTime() ?? 0
+  check(typeof recordingId === 'string' && recordingId !== '' && isText(recordingId), 'recording.recordingId is a string of at most 4 KiB')
+  check(STATUSES.includes(status), `recording.status is one of ${STATUSES.join(', ')}`)
+  check(isUint(revision), 'recording.revision is an integer of 0 or more')
+  check(isUint(startedAtMs), 'recording.startedAt is a date')
+  check(Number.isFinite(durationMs) && durationMs >= 0, 'recording.durationMs is 0 or more')
+  check(isText(file) && isText(error), 'recording.file and recording.error are strings of at most 4 KiB')
+  return { recordingId, roomId, status, revision, startedAtMs, file, durationMs: Math.round(durationMs), error }
+}
+
+function toJson (payload: unknown): string {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(payload)
+  } catch (error) {
+    throw new NoticeError(`payload is not JSON (${(error as Error).message})`)
+  }
+  if (json === undefined) throw new NoticeError('payload is not JSON')
+  check(Buffer.byteLength(json) <= MAX_PAYLOAD_BYTES, `payload is at most ${MAX_PAYLOAD_BYTES} bytes of JSON`)
+  return json
+}
+
+function check (holds: boolean, what: string): asserts holds {
+  if (!holds) throw new NoticeError(what)
+}
+
+const isUint = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isText = (value: string): boolean => isWellFormed(value) && Buffer.byteLength(value) <= MAX_TEXT_BYTES

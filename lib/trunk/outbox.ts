@@ -12,8 +12,21 @@ export interface OutboxLimits {
   messageBytes: number
   /** Bytes waiting or under way from which producers are asked to pause. */
   softBytes: number
-  /** Bytes from which nothing more is accepted. */
+  /** Bytes from which no media event is accepted any more. */
   hardBytes: number
+}
+
+/**
+ * Bytes at which the other side is given up. Frames that are no media events are always taken until then, since each of
+ * them is the only one to say what it says: that a peer has come, or is over.
+ */
+const OVERWHELMED_BYTES = 64 * 1024 * 1024
+
+export interface OutboxObserver {
+  /** Called once after a frame was `pressed`, when less than half of the soft bound is left. */
+  relieved (): void
+  /** The other side reads nothing, and there is too much that cannot be dropped. */
+  overwhelmed (): void
 }
 
 /** How a frame fared: taken; taken, but its producer should pause; not taken, for two reasons. */
@@ -32,7 +45,7 @@ export class Outbox {
   readonly #codec: Codec
   readonly #carrier: Carrier
   readonly #limits: OutboxLimits
-  readonly #relieved: () => void
+  readonly #observer: OutboxObserver
   #batches: Array<{ parts: Buffer[], size: number }> = []
   #waiting = 0
   #inFlight = 0
@@ -40,12 +53,11 @@ export class Outbox {
   #pressed = false
   #closed = false
 
-  /** @param relieved called once after a frame was `pressed`, when less than half of the soft bound is left */
-  constructor (codec: Codec, carrier: Carrier, limits: OutboxLimits, relieved: () => void) {
+  constructor (codec: Codec, carrier: Carrier, limits: OutboxLimits, observer: OutboxObserver) {
     this.#codec = codec
     this.#carrier = carrier
     this.#limits = limits
-    this.#relieved = relieved
+    this.#observer = observer
   }
 
   /** Bytes waiting or under way. */
@@ -54,7 +66,7 @@ export class Outbox {
   }
 
   push (frame: Frame, prefix?: Buffer): Accepted {
-    if (this.#closed || this.bytes >= this.#limits.hardBytes) return 'full'
+    if (this.#closed || (this.bytes >= this.#limits.hardBytes && isEvent(frame))) return 'full'
     const parts: Buffer[] = []
     const size = this.#codec.append(parts, frame, prefix)
     // Two bytes for the brackets of the JSON variant.
@@ -66,6 +78,7 @@ export class Outbox {
     })
     if (this.bytes < this.#limits.softBytes) return 'taken'
     this.#pressed = true
+    if (this.bytes >= OVERWHELMED_BYTES) this.#observer.overwhelmed()
     return 'pressed'
   }
 
@@ -110,7 +123,11 @@ export class Outbox {
     if (this.#batches.length > 0 && this.#scheduled === null) this.#pump()
     if (this.#pressed && this.bytes < this.#limits.softBytes / 2) {
       this.#pressed = false
-      this.#relieved()
+      this.#observer.relieved()
     }
   }
+}
+
+function isEvent ({ kind }: Frame): boolean {
+  return kind === 'text' || kind === 'binary' || kind === 'skip'
 }

@@ -26,7 +26,7 @@ export interface TrunkOptions {
   /** Bytes waiting for the trunk from which producers are asked to pause; four times as many are the end. */
   queueBytes: number
   heartbeatMs: number
-  /** For the upgrade, and again for `welcome`. */
+  /** From the first step of an attempt to `welcome`. */
   handshakeMs: number
   retry: RetryPolicy
   clock: Clock
@@ -47,6 +47,8 @@ export class Trunk {
   #channel: Channel | null = null
   #timer: Timer | null = null
   #attempt = 0
+  /** How many there have been: an answer to an earlier one is too late. */
+  #attempts = 0
   #upSince = 0
   #stopped: (() => void) | null = null
 
@@ -103,24 +105,38 @@ export class Trunk {
 
   #connect (): void {
     this.#transition({ state: 'connecting', attempt: this.#attempt })
-    const { token } = this.#options
+    const attempt = ++this.#attempts
+    const { token, handshakeMs, clock } = this.#options
+    // One deadline for all of it: the token, the connection, the upgrade, and the welcome.
+    this.#timer = clock.after(handshakeMs, () => this.#giveUp(handshakeMs))
+    const ifStill = (act: () => void): void => { if (this.#stopped === null && attempt === this.#attempts) act() }
     // The token may come from anywhere and may fail: that is a failed attempt like any other.
     Promise.resolve().then(token).then(
-      (value) => { if (this.#stopped === null) this.#dial(value) },
-      (error: Error) => { if (this.#stopped === null) this.#lost({ code: 1006, reason: `no token: ${error.message}` }) }
+      (value) => ifStill(() => this.#dial(value)),
+      (error: Error) => ifStill(() => this.#lost({ code: 1006, reason: `no token: ${error.message}` }))
     )
   }
 
+  #giveUp (afterMs: number): void {
+    if (this.#channel !== null) {
+      this.#channel.close(CloseCode.protocolError, `no welcome within ${afterMs} ms`)
+    } else if (this.#socket !== null) {
+      this.#socket.terminate()
+    } else {
+      this.#attempts++
+      this.#lost({ code: 1006, reason: `no token within ${afterMs} ms` })
+    }
+  }
+
   #dial (token: string): void {
-    const { url, headers, ca, subprotocols, messageBytes, handshakeMs } = this.#options
+    const { url, headers, ca, subprotocols, messageBytes } = this.#options
     let socket: WebSocket
     try {
       socket = new WebSocket(url, subprotocols, {
         headers: { ...headers, ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
         ...(ca === undefined ? {} : { ca }),
         perMessageDeflate: false,
-        maxPayload: messageBytes,
-        handshakeTimeout: handshakeMs
+        maxPayload: messageBytes
       })
     } catch (error) {
       // A token with characters that no header may have, for one.
@@ -137,7 +153,7 @@ export class Trunk {
   }
 
   #opened (socket: WebSocket, upgrade: IncomingMessage): void {
-    const { messageBytes, queueBytes, clock, backendId, handshakeMs } = this.#options
+    const { messageBytes, queueBytes, clock, backendId } = this.#options
     const codec = codecs.get(socket.protocol)
     if (codec === undefined) {
       // ws refuses a subprotocol that was not offered, so this is one that the options offered and nobody here speaks.
@@ -153,7 +169,6 @@ export class Trunk {
     })
     this.#channel = channel
     channel.send(frame('hello', { version: VERSION, backendId, maxMessageBytes: messageBytes }))
-    this.#timer = clock.after(handshakeMs, () => channel.close(CloseCode.protocolError, `no welcome within ${handshakeMs} ms`))
   }
 
   #frames (frames: Frame[]): void {

@@ -49,8 +49,9 @@ t.test('what a throwing authenticate means', async (t) => {
   t.equal(await answer({ statusCode: 429 }), 429)
   t.equal(await answer({ statusCode: 500 }), 503)
   t.equal(await answer({ status: 503 }), 503)
+  t.equal(await answer({ code: 'LEASE_EXPIRED', statusCode: 503 }), 503, 'the status counts first')
   t.equal(log.filter(({ msg }) => msg === 'a client is refused').length, 5)
-  t.equal(log.filter(({ msg }) => msg === 'a client could not be authenticated').length, 2)
+  t.equal(log.filter(({ msg }) => msg === 'a client could not be authenticated').length, 3)
   t.equal(server.takeAll().length, 0, 'the media server has heard of none of them')
 })
 
@@ -59,7 +60,8 @@ t.test('an identity that cannot be used is the app\'s mistake: 503, and the log 
   const circle: Record<string, unknown> = {}
   circle.self = circle
   const wrong = [null, 'r', {}, { roomId: '' }, { roomId: 'x'.repeat(129) }, { roomId: 'r', peerId: 1 }, { roomId: '\ud800' },
-    { roomId: 'r', metadata: circle }, { roomId: 'r', metadata: 'x'.repeat(16 * 1024) }, { roomId: 'r', expiresAt: 'never' }]
+    { roomId: 'r', metadata: circle }, { roomId: 'r', metadata: 'x'.repeat(16 * 1024) }, { roomId: 'r', expiresAt: 'never' },
+    { roomId: 'r', expiresAt: 1_800_000_000 }, { roomId: 'r', peerid: 'x' }, { room_id: 'r', roomId: 'r' }]
   const { base, log } = await startApp(t, server.options, { authenticate: (_request, { token }) => wrong[Number(token)] as { roomId: string } })
   for (const index of wrong.keys()) t.equal(await status(`${base}/signaling?token=${index}`), 503)
   const codes = log.filter(({ msg }) => msg === 'a client could not be authenticated').map(({ err }) => (err as { code: string }).code)
@@ -174,4 +176,36 @@ t.test('a plain request is told that this is for WebSockets', async (t) => {
   const answer = await fetch(`http://${host}/signaling?token=x`)
   t.equal(answer.status, 426)
   await answer.body?.cancel()
+})
+
+t.test('a fault of the app\'s own does not tell clients never to come back', async (t) => {
+  const server = await startMediaServer(t)
+  const errors: Record<string, () => unknown> = {
+    bug: () => (undefined as unknown as { x: number }).x,
+    database: () => { throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect', errno: -111 }) },
+    token: () => JSON.parse('not a token')
+  }
+  const { base } = await startApp(t, server.options, {
+    authenticate: (_request, { token }) => {
+      errors[token]!()
+      return { roomId: 'r' }
+    }
+  })
+  t.equal(await status(`${base}/signaling?token=bug`), 503)
+  t.equal(await status(`${base}/signaling?token=database`), 503)
+  t.equal(await status(`${base}/signaling?token=token`), 401)
+})
+
+t.test('of those who have not shown who they are, so many are borne', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, base, join } = await startApp(t, server.options, { limits: { unauthenticatedLinks: 2 } })
+  const strangers = [await FakeClient.connect(`${base}/socket/peer/websocket`), await FakeClient.connect(`${base}/socket/peer/websocket`)]
+  const third = await FakeClient.connect(`${base}/socket/peer/websocket`)
+  t.same(await third.closed, { code: 1013, reason: 'too many at once' })
+  await join()
+  t.equal(app.trunkline.stats().links, 3)
+  await strangers[0]!.cut()
+  while (app.trunkline.stats().links > 2) await new Promise((resolve) => setImmediate(resolve))
+  const next = await FakeClient.connect(`${base}/socket/peer/websocket`)
+  t.equal(next.socket.readyState, 1)
 })

@@ -251,3 +251,44 @@ t.test('notifications reach the app in order, are acknowledged when it has handl
   t.same(done.sort(), ['1', '2', '4', '5', '6'], 'all but the one that was not handled; those that nobody can read are not kept either')
   t.same(told, ['1 slow r {"a":1} 5', '2 quick r {"a":1} 5', '3 bad r {"a":1} 5', 'rec active 3 r 0 7 null'])
 })
+
+t.test('onPeerLeave runs for everybody who asked, whatever the one before did', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, server.options, { hooks: { onPeerLeave: () => { throw new Error('mine') } } })
+  const left = calls(1)
+  app.trunkline.addHook('onPeerLeave', left.fn)
+  const client = await join()
+  client.send('x')
+  await server.receive('text')
+  await client.close()
+  t.equal((await left.seen).length, 1)
+})
+
+t.test('who replaces a peer joins after it has left', async (t) => {
+  const server = await startMediaServer(t)
+  const order: string[] = []
+  const busy = calls(1)
+  const second = calls(2)
+  const { join } = await startApp(t, server.options, {
+    hooks: {
+      onPeerJoin: ({ metadata }) => {
+        order.push(`join ${String(metadata)}`)
+        second.fn()
+      },
+      onUplink: async () => {
+        busy.fn()
+        await turns(20)
+      },
+      onPeerLeave: async ({ metadata }) => {
+        await turns(5)
+        order.push(`leave ${String(metadata)}`)
+      }
+    }
+  })
+  const old = await join({ roomId: 'r', peerId: 'p', metadata: 'old' })
+  old.send('x')
+  await busy.seen
+  await join({ roomId: 'r', peerId: 'p', metadata: 'new' })
+  await second.seen
+  t.same(order, ['join old', 'leave old', 'join new'])
+})

@@ -147,7 +147,7 @@ t.test('a media server that does not welcome is left', async (t) => {
   const { app } = await startApp(t, server.options, { clock })
   const trunk = await server.nextTrunk()
   const down = trunkState(app, 'down')
-  clock.advance(5_000)
+  clock.advance(10_000)
   t.match(await trunk.closed, { code: 1002, reason: /no welcome/ })
   await down
 })
@@ -202,4 +202,102 @@ t.test('the app closes in the middle of everything', async (t) => {
   const thinking = await startApp(t, { ...server.options, token: async () => await new Promise(() => {}) })
   await thinking.app.close()
   t.equal(thinking.app.trunkline.trunk.state, 'closed')
+})
+
+t.test('a peer that waited for room on a trunk that is then lost goes on when the session is resumed', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, { ...server.options, ...quickly }, { limits: { trunkQueueBytes: 20_000 } })
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  const trunk = await server.nextTrunk()
+  client.send('first')
+  await server.receive('text')
+  trunk.socket.pause()
+  const event = Buffer.alloc(10_000)
+  // More than the kernel takes on: the outbox fills, and the client is not read any more.
+  for (let i = 0; i < 10_000 && client.socket.bufferedAmount < 1_000_000; i++) {
+    client.send(event)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.ok(app.trunkline.stats().trunk.outboxBytes >= 20_000)
+  server.onOpen = (open, trunk) => trunk.send(server.answer(open, { resumed: true }))
+  server.takeAll()
+  trunk.socket.terminate()
+  await server.receive('open', ({ body }) => body.key !== '')
+  client.send('last')
+  t.equal((await server.receive('text', ({ body }) => body.toString() === 'last')).peerId, 'p')
+})
+
+t.test('that peers are over is told also over a trunk that has no room for events', async (t) => {
+  const server = await startMediaServer(t)
+  const { app, join } = await startApp(t, server.options, { limits: { trunkQueueBytes: 10_000 } })
+  const trunk = await server.nextTrunk()
+  const clients = await Promise.all(Array.from({ length: 10 }, async (_, i) => await join({ roomId: 'r', peerId: `p${i}` })))
+  for (const client of clients) client.send('x')
+  for (const { length } of [clients]) for (let i = 0; i < length; i++) await server.receive('text')
+  trunk.socket.pause()
+  while (app.trunkline.stats().trunk.outboxBytes < 40_000) {
+    for (const client of clients) client.send(Buffer.alloc(20_000))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (const { id } of [...app.trunkline.peers]) app.trunkline.kick(id, 'x'.repeat(2_000_000))
+  trunk.socket.resume()
+  const closed = new Set<string>()
+  while (closed.size < 10) closed.add((await server.receive('close')).peerId)
+  t.equal(closed.size, 10)
+})
+
+t.test('many peers at once are all opened', async (t) => {
+  const server = await startMediaServer(t)
+  const { port } = server
+  await server.close()
+  const { app, join } = await startApp(t, { url: `ws://127.0.0.1:${port}/trunk`, token: 'secret', ...quickly }, { limits: { trunkQueueBytes: 10_000 } })
+  await Promise.all(Array.from({ length: 100 }, async (_, i) => await join({ roomId: 'r', peerId: `p${i}`, metadata: 'x'.repeat(15_000) })))
+  const joined = calls(100)
+  app.trunkline.addHook('onPeerJoin', joined.fn)
+  const back = await FakeMediaServer.listen({ port })
+  t.teardown(() => back.close())
+  await joined.seen
+  t.equal(app.trunkline.peers.size, 100)
+})
+
+t.test('metadata that is more than the media server takes', async (t) => {
+  const server = await startMediaServer(t, { welcome: { maxMessageBytes: 2048 } })
+  const { join } = await startApp(t, server.options)
+  const client = await join({ roomId: 'r', metadata: 'x'.repeat(4096) })
+  t.same(await client.closed, { code: 1011, reason: 'the metadata is larger than the media server takes' })
+})
+
+t.test('a token that never comes is given up, and asked for again', async (t) => {
+  const clock = new ManualClock()
+  const server = await startMediaServer(t)
+  const asked = calls(2)
+  let first = true
+  const { app } = await startApp(t, {
+    ...server.options,
+    ...quickly,
+    token: async () => {
+      asked.fn()
+      if (!first) return 'secret'
+      first = false
+      return await new Promise(() => {})
+    }
+  }, { clock })
+  const down = new Promise<string>((resolve) => app.trunkline.addHook('onTrunk', (state) => { if (state.state === 'down') resolve(state.cause.reason) }))
+  clock.advance(10_000)
+  t.match(await down, /no token within/)
+  clock.advance(1)
+  await asked.seen
+  await server.nextTrunk()
+})
+
+t.test('what carries no epoch before the media server has answered is of no attachment', async (t) => {
+  const server = await startMediaServer(t, { onOpen: 'ignore' })
+  const { app, join } = await startApp(t, server.options)
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  const open = await server.receive('open')
+  server.send(fakeFrame('text', Buffer.from('too early'), 'p', 0), fakeFrame('close', { code: 4410, reason: '', id: 0 }, 'p', 0))
+  const answer = server.answer(open)
+  server.send(answer, fakeFrame('text', Buffer.from('in time'), 'p', answer.epoch))
+  t.equal(await client.receiveText(), 'in time')
+  t.same(app.trunkline.stats().trunk.dropped, { 'old epoch': 2 })
 })

@@ -3,9 +3,9 @@ import Fastify from 'fastify'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
+import { FakeClient, ManualClock, fakeFrame } from '../../lib/testing/index.js'
 import trunkline from '../../plugins/trunkline.js'
-import { startApp, startMediaServer } from '../support.js'
+import { calls, startApp, startMediaServer } from '../support.js'
 
 // Each of these is something that an app on @fastify/websocket gets wrong sooner or later.
 
@@ -224,4 +224,108 @@ t.test('a client that a hook of the app\'s own holds up until it closes is told 
   release()
   t.same(await (await client).closed, { code: 1012, reason: 'restarting' })
   await closed
+})
+
+t.test('clients that come while the app closes do not hold it up', async (t) => {
+  const server = await startMediaServer(t)
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => { release = resolve })
+  const left = calls(1)
+  const { app, base, host, join } = await startApp(t, server.options, {
+    limits: { closeMs: 100 },
+    hooks: {
+      onPeerLeave: async () => {
+        left.fn()
+        await held
+      }
+    }
+  })
+  const client = await join()
+  client.send('x')
+  await server.receive('text')
+  const closed = app.close()
+  await left.seen
+  await t.rejects(FakeClient.connect(`${base}/signaling?token=x`), { message: /503/ })
+  // One that asks for an upgrade and then just stays.
+  const stays = net.connect(Number(host.split(':')[1]), '127.0.0.1')
+  t.teardown(() => stays.destroy())
+  stays.write(`GET /signaling?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  await new Promise((resolve) => stays.once('data', resolve))
+  release()
+  await closed
+  t.equal(app.server.listening, false)
+})
+
+t.test('closing does not wait for who is still being looked up, nor for those behind', async (t) => {
+  const server = await startMediaServer(t)
+  const asked = calls(1)
+  const { app, base } = await startApp(t, server.options, {
+    limits: { concurrentAuth: 1, hookMs: 60_000 },
+    authenticate: async () => {
+      asked.fn()
+      return await new Promise(() => {})
+    }
+  })
+  const clients = Array.from({ length: 4 }, async () => await FakeClient.connect(`${base}/signaling?token=x`).then(() => 'in', (error: Error) => error.message))
+  await asked.seen
+  await app.close()
+  for (const outcome of await Promise.all(clients)) t.match(outcome, /503|ECONNRESET|ECONNREFUSED|hang up/)
+})
+
+t.test('closing waits for a hook no longer than eight seconds, and says so', async (t) => {
+  const server = await startMediaServer(t)
+  const clock = new ManualClock()
+  const left = calls(1)
+  const { app, join, log } = await startApp(t, server.options, {
+    clock,
+    limits: { hookMs: 60_000 },
+    hooks: {
+      onPeerLeave: async () => {
+        left.fn()
+        await new Promise(() => {})
+      }
+    }
+  })
+  const client = await join()
+  client.send('x')
+  await server.receive('text')
+  const closed = app.close()
+  await left.seen
+  clock.advance(8_000)
+  await closed
+  t.ok(log.some(({ msg }) => /without waiting for hooks/.test(String(msg))))
+})
+
+t.test('a client that says goodbye and keeps the connection is gone all the same', async (t) => {
+  const server = await startMediaServer(t)
+  const { join } = await startApp(t, server.options, { limits: { closeMs: 50 } })
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  client.send('x')
+  await server.receive('text')
+  // A close frame by hand, after which the client's end stays open.
+  const raw = (client.socket as unknown as { _socket: net.Socket })._socket
+  raw.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]))
+  t.equal((await server.receive('close')).peerId, 'p')
+})
+
+t.test('one large event for a client that reads is no sign of slowness', async (t) => {
+  const server = await startMediaServer(t)
+  const { join } = await startApp(t, server.options, { limits: { downlinkBytes: 10_000 } })
+  const client = await join({ roomId: 'r', peerId: 'p' })
+  client.send('x')
+  const { epoch } = await server.receive('text')
+  for (let i = 0; i < 5; i++) {
+    server.send(...Array.from({ length: 3 }, () => fakeFrame('binary', Buffer.alloc(200_000), 'p', epoch)))
+    for (let j = 0; j < 3; j++) t.equal((await client.receive()).data.length, 200_000)
+  }
+})
+
+t.test('app.injectWS works', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { app } = await startApp(t, server.options)
+  const socket = await app.injectWS(`/signaling?token=${encodeURIComponent('{"roomId":"r"}')}`)
+  const answer = new Promise((resolve) => socket.once('message', (data) => resolve(String(data))))
+  socket.send('hello')
+  t.equal(await answer, 'hello')
+  socket.terminate()
 })

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -154,7 +155,7 @@ t.test('backends without the token are refused', async (t) => {
   t.equal(await status(judged.url, { authorization: 'Bearer good' }), 'open')
   const broken = await serve(t, { token: () => { throw new Error('vault is sealed') } })
   t.match(await status(broken.url, { authorization: 'Bearer x' }), /503/)
-  t.match(await status((await serve(t)).url, { authorization: 'Bearer secret' }, ['other']), /no subprotocol/)
+  t.match(await status((await serve(t)).url, { authorization: 'Bearer secret' }, ['other']), /400/)
   t.match(await status((await serve(t, { token: '' })).url, { authorization: 'Bearer' }), /401/, 'an empty secret opens nothing')
 })
 
@@ -328,4 +329,83 @@ t.test('closing waits for the trunks, and takes no more', async (t) => {
   t.equal((await it.closed).code, 1012)
   const late = new WebSocket(url, ['trunkline.v1'], { headers: { authorization: 'Bearer secret' } })
   t.match(await new Promise((resolve) => late.on('error', resolve)), { message: /503/ })
+})
+
+t.test('what could not be told is refused where it is said, and harms no trunk', async (t) => {
+  const { backend, endpoint, peers } = await serve(t)
+  const recording = { recordingId: 'x', status: 'active' as const, revision: 1 }
+  const circle: Record<string, unknown> = {}
+  circle.self = circle
+  const wrong = [{ type: 1 as unknown as string }, { type: '\ud800' }, { type: 'x', roomId: 'x'.repeat(129) }, { type: 'x', payload: circle },
+    { type: 'x', payload: 'x'.repeat(64 * 1024) }, { type: 'x', payload: () => {} },
+    { type: 'x', recording: { ...recording, revision: -1 } }, { type: 'x', recording: { ...recording, revision: 1.5 } },
+    { type: 'x', recording: { ...recording, startedAt: new Date(NaN) } }, { type: 'x', recording: { ...recording, durationMs: -1 } },
+    { type: 'x', recording: { ...recording, status: 'odd' as 'active' } }, { type: 'x', recording: { ...recording, recordingId: '' } }]
+  for (const notice of wrong) t.throws(() => endpoint.notify(notice), { code: 'TRK_ERR_NOTICE' })
+  t.equal(endpoint.stats().notifications, 0)
+  endpoint.notify({ type: 'x', recording: { ...recording, durationMs: 1234.5 } })
+  const it = await backend()
+  t.equal((await it.receive('notification')).body.recording?.durationMs, 1235)
+  for (const [code, told] of [[-1, 4410], [1.5, 4410], [1005, 4410], [4404, 4404]] as const) {
+    await it.open('p')
+    ;(await peers.take()).close(code, 'x'.repeat(500))
+    const { body } = await it.receive('close')
+    t.equal(body.code, told)
+    t.ok(Buffer.byteLength(body.reason) <= 123)
+  }
+})
+
+t.test('a long backlog of notifications is told as the backend takes it', async (t) => {
+  const { backend, endpoint } = await serve(t, { queueBytes: 64 * 1024 })
+  const payload = 'x'.repeat(1000)
+  for (let i = 0; i < 3000; i++) endpoint.notify({ type: String(i), payload })
+  const it = await backend()
+  for (let i = 0; i < 3000; i++) {
+    const { body } = await it.receive('notification')
+    if (body.type !== String(i)) t.equal(body.type, String(i))
+    it.send(frame('done', body.id))
+  }
+  await it.open('p')
+  t.equal(endpoint.stats().notifications, 0)
+})
+
+t.test('an async listener that rejects ends its own peer', async (t) => {
+  const { backend } = await serve(t, { onPeer: (peer) => { peer.on('mediaEvent', async () => { throw new Error('oops') }) } })
+  const it = await backend()
+  const { epoch } = await it.open('p')
+  it.send(frame('text', Buffer.from('x'), 'p', epoch))
+  t.match(await it.receive('close'), { body: { code: 1011 } })
+})
+
+t.test('an onPeer that hangs is given up, and leaves no peer behind', async (t) => {
+  const clock = new ManualClock()
+  const { backend, endpoint } = await serve(t, { clock, onPeer: async () => await new Promise(() => {}) })
+  const it = await backend()
+  const answer = it.open('p')
+  while (endpoint.stats().peers === 0) await new Promise((resolve) => setImmediate(resolve))
+  clock.advance(10_000)
+  t.match(await answer, { kind: 'refused', body: { code: 1013 } })
+  t.equal(endpoint.stats().peers, 0)
+})
+
+t.test('who is refused is let go of, even if it stays', async (t) => {
+  const { url } = await serve(t)
+  const port = Number(new URL(url).port)
+  for (const authorization of ['', 'Authorization: Bearer secret\r\n']) {
+    const socket = connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    const ended = new Promise((resolve) => socket.on('end', resolve))
+    socket.resume()
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\n${authorization}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+    await ended
+  }
+  // The server's closing, at the end of the test, would wait for them otherwise.
+})
+
+t.test('closing twice is closing once', async (t) => {
+  const { backend, endpoint } = await serve(t)
+  await backend()
+  await Promise.all([endpoint.close(), endpoint.close()])
+  await endpoint.close()
+  t.equal(endpoint.stats().trunks, 0)
 })

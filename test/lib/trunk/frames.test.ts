@@ -196,3 +196,16 @@ t.test('JSON keeps a byte order mark, and any text, as it is', async (t) => {
   const event = Buffer.from('\ufeff{"a":"\u2028\\u0000"}')
   t.same(jsonCodec.decode(encode(jsonCodec, [frame('text', event, 'p', 1)])), [frame('text', event, 'p', 1)])
 })
+
+t.test('nothing is written that its reader would refuse', async (t) => {
+  for (const codec of [protobufCodec, jsonCodec]) {
+    for (const value of [-1, 1.5, NaN, Infinity, 2 ** 53]) {
+      t.throws(() => encode(codec, [frame('ack', value, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
+      t.throws(() => encode(codec, [frame('close', { code: value, reason: '', id: 0 }, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
+    }
+    const torn = '\ud83d\ude00'.slice(0, 1)
+    const [read] = codec.decode(encode(codec, [frame('close', { code: 4410, reason: torn, id: 0 }, 'p', 1)]))
+    t.equal((read?.body as { reason: string }).reason, '\ufffd')
+    t.equal(codec.decode(encode(codec, [frame('done', torn)]))[0]?.body, '\ufffd')
+  }
+})

@@ -5,13 +5,14 @@ import { Outbox } from '../../../lib/trunk/outbox.js'
 import { frame } from '../../../lib/trunk/schema.js'
 
 const limits = { messageBytes: 1024 * 1024, softBytes: 1024 * 1024, hardBytes: 4 * 1024 * 1024 }
+const quiet = { relieved: () => {}, overwhelmed: () => {} }
 const event = (bytes: number): ReturnType<typeof frame> => frame('binary', Buffer.alloc(bytes), 'p', 1)
 const turn = async (): Promise<void> => await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 
 t.test('all of one turn leaves in one message', async (t) => {
   for (const codec of [protobufCodec, jsonCodec]) {
     const messages: Buffer[] = []
-    const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, limits, () => {})
+    const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, limits, quiet)
     for (let i = 0; i < 100; i++) t.equal(outbox.push(frame('ack', i, 'p', 1)), 'taken')
     t.equal(messages.length, 0)
     await turn()
@@ -26,7 +27,7 @@ t.test('all of one turn leaves in one message', async (t) => {
 t.test('a burst is cut into messages, none larger than the other side takes', async (t) => {
   for (const codec of [protobufCodec, jsonCodec]) {
     const messages: Buffer[] = []
-    const outbox = new Outbox(codec, { write: (message, written) => { messages.push(message); written() } }, { ...limits, messageBytes: 10_000 }, () => {})
+    const outbox = new Outbox(codec, { write: (message, written) => { messages.push(message); written() } }, { ...limits, messageBytes: 10_000 }, quiet)
     for (let i = 0; i < 50; i++) outbox.push(event(1000))
     await turn()
     t.ok(messages.length > 4)
@@ -39,7 +40,7 @@ t.test('a burst is cut into messages, none larger than the other side takes', as
 t.test('a frame of the largest size passes, one byte more does not', async (t) => {
   for (const codec of [protobufCodec, jsonCodec]) {
     const messages: Buffer[] = []
-    const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, { ...limits, messageBytes: 1000 }, () => {})
+    const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, { ...limits, messageBytes: 1000 }, quiet)
     const text = (n: number): ReturnType<typeof frame> => frame('text', Buffer.alloc(n, 'x'), 'p', 1)
     const overhead = codec.append([], text(900)) - 900
     t.equal(outbox.push(text(1000 - 2 - overhead)), 'taken')
@@ -53,7 +54,7 @@ t.test('a frame of the largest size passes, one byte more does not', async (t) =
 t.test('pressed at the soft bound, full at the hard one, relieved below half', async (t) => {
   const written: Array<() => void> = []
   let relieved = 0
-  const outbox = new Outbox(protobufCodec, { write: (_message, done) => written.push(done) }, limits, () => { relieved++ })
+  const outbox = new Outbox(protobufCodec, { write: (_message, done) => written.push(done) }, limits, { ...quiet, relieved: () => { relieved++ } })
   let taken = 0
   while (outbox.push(event(10_000)) === 'taken') taken++
   t.ok(taken * 10_000 < limits.softBytes)
@@ -76,7 +77,7 @@ t.test('pressed at the soft bound, full at the hard one, relieved below half', a
 
 t.test('the end writes out what waits, and then nothing', async (t) => {
   const messages: Buffer[] = []
-  const outbox = new Outbox(protobufCodec, { write: (message) => messages.push(message) }, limits, () => {})
+  const outbox = new Outbox(protobufCodec, { write: (message) => messages.push(message) }, limits, quiet)
   outbox.push(frame('ack', 1, 'p', 1))
   outbox.end()
   t.equal(messages.length, 1)
@@ -84,9 +85,21 @@ t.test('the end writes out what waits, and then nothing', async (t) => {
   await turn()
   t.equal(messages.length, 1)
 
-  const discarded = new Outbox(protobufCodec, { write: (message) => messages.push(message) }, limits, () => {})
+  const discarded = new Outbox(protobufCodec, { write: (message) => messages.push(message) }, limits, quiet)
   discarded.push(frame('ack', 1, 'p', 1))
   discarded.discard()
   await turn()
   t.equal(messages.length, 1)
+})
+
+t.test('frames that are no media events are taken beyond the hard bound, until the other side is given up', async (t) => {
+  let overwhelmed = 0
+  const outbox = new Outbox(protobufCodec, { write: () => {} }, limits, { ...quiet, overwhelmed: () => { overwhelmed++ } })
+  while (outbox.push(event(100_000)) !== 'full');
+  t.equal(outbox.push(frame('close', { code: 4410, reason: '', id: 0 }, 'p', 1)), 'pressed')
+  const open = frame('open', { id: 1, roomId: 'r', metadata: 'x'.repeat(500_000), key: '', received: 0, trace: '' }, 'p')
+  let opened = 0
+  while (overwhelmed === 0 && outbox.push(open) === 'pressed') opened++
+  t.ok(opened > 100 && opened < 200)
+  outbox.discard()
 })
