@@ -63,7 +63,8 @@ async function close (): Promise<void> {
   await endpoint.close()
 }
 process.on('SIGTERM', close)
-process.on('SIGINT', close)
+// A terminal's Ctrl-C reaches the whole group: with a parent it is for the parent to end first.
+process.on('SIGINT', () => { if (env['EXIT_WITH_PARENT'] !== '1') void close() })
 if (env['EXIT_WITH_PARENT'] === '1') {
   process.stdin.on('end', close)
   process.stdin.on('close', close)

@@ -103,20 +103,20 @@ class TrunklineServer implements MediaServer {
       case 'binary': {
         const attachment = this.#attachments.get(received.peerId)
         if (attachment === undefined) this.#drop('unknown peer', received.peerId)
-        else if (attachment.epoch !== received.epoch) this.#drop('old epoch', received.peerId)
+        else if (attachment.epoch !== received.epoch) this.#drop(received.epoch === 0 ? 'no epoch' : 'old epoch', received.peerId)
         else attachment.receiver.event(received.body, received.kind === 'binary')
         return
       }
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
       case 'refused': {
         const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined || !this.#refused(attachment, received.body.id, received.body)) this.#drop('late answer', received.peerId)
+        if (attachment === undefined || !this.#refused(attachment, received.body.id, received.body)) this.#drop(received.body.id === 0 ? 'answer without id' : 'late answer', received.peerId)
         return
       }
       case 'close': {
         const attachment = this.#attachments.get(received.peerId)
         if (attachment === undefined) this.#drop('unknown peer', received.peerId)
-        else if (attachment.epoch !== received.epoch) this.#drop('old epoch', received.peerId)
+        else if (attachment.epoch !== received.epoch) this.#drop(received.epoch === 0 ? 'no epoch' : 'old epoch', received.peerId)
         else {
           attachment.forget()
           this.#attachments.delete(received.peerId)
@@ -147,7 +147,7 @@ class TrunklineServer implements MediaServer {
       attachment.receiver.opened({ key: body.key, resumed: body.resumed })
       return
     }
-    this.#drop('late answer', peerId)
+    this.#drop(body.id === 0 ? 'answer without id' : 'late answer', peerId)
     // The client left before the answer came: without this the media server would keep a peer that nobody is.
     if (attachment === undefined) this.#trunk.send(frame('close', { code: CloseCode.normal, reason: 'the client is gone', id: 0 }, peerId, epoch))
   }
@@ -179,8 +179,8 @@ class TrunklineServer implements MediaServer {
   #drop (cause: string, peerId: string): void {
     const before = this.#dropped[cause] ?? 0
     this.#dropped[cause] = before + 1
-    // Said aloud once for each cause: a media server that is being written wants to know, a late frame is no news.
-    this.#log[before === 0 ? 'warn' : 'debug']({ cause, peerId }, 'a frame from the media server is dropped')
+    // A frame that comes late is no news. Another is a mistake, which who writes a media server wants to know: said once.
+    this.#log[before === 0 && !LATE.has(cause) ? 'warn' : 'debug']({ cause, peerId }, 'a frame from the media server is dropped')
   }
 
   #forgetAll (): void {
@@ -245,6 +245,9 @@ class TrunkAttachment implements Attachment {
 function withoutSecrets (url: string): string {
   return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '')
 }
+
+/** What is dropped for having crossed something on its way. */
+const LATE = new Set(['unknown peer', 'old epoch', 'late answer'])
 
 const STATUSES = new Set(['active', 'finished', 'available', 'failed'])
 

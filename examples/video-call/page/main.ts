@@ -38,11 +38,13 @@ interface Session {
   name: string
   microphoneOn: boolean
   cameraOn: boolean
-  alone: boolean
+  others: number
   health: HealthWatch
 }
 
 let session: Session | null = null
+/** Who leaves muted comes back muted. */
+const wanted = { microphoneOn: true, cameraOn: true }
 
 form.addEventListener('submit', (event) => {
   event.preventDefault()
@@ -76,11 +78,13 @@ async function join (room: string, name: string): Promise<void> {
       call,
       media,
       name,
-      microphoneOn: media.hasMicrophone,
-      cameraOn: true,
-      alone: true,
+      microphoneOn: media.hasMicrophone && wanted.microphoneOn,
+      cameraOn: wanted.cameraOn,
+      others: 0,
       health: watchHealth(element('status'), element('status-text'))
     }
+    if (!wanted.microphoneOn) call.enable('audio', false)
+    if (!wanted.cameraOn) call.enable('video', false)
     window.trunklineCall = { client: call.client, peerId: call.profile.peerId }
     enter(room, name)
   } catch (error) {
@@ -141,9 +145,8 @@ function showNotice (text: string | null): void {
 function showOthers (peers: RemotePeer[]): void {
   stage.showOthers(peers)
   if (session === null) return
-  const alone = peers.length === 0
-  if (alone !== session.alone) session.health.look()
-  session.alone = alone
+  if (peers.length !== session.others) session.health.look()
+  session.others = peers.length
   showBanner(session.call.state)
 }
 
@@ -157,13 +160,13 @@ function showBanner (state: CallState): void {
 function bannerText (state: CallState): string | null {
   if (state === 'connecting') return 'Connecting…'
   if (state === 'reconnecting') return 'The connection was lost. Trying to come back…'
-  return session?.media.notice ?? (session?.alone === true ? 'Nobody else is here yet. Copy the link to invite others.' : null)
+  return session?.media.notice ?? (session?.others === 0 ? 'Nobody else is here yet. Copy the link to invite others.' : null)
 }
 
 function toggle (kind: 'audio' | 'video'): void {
   if (session === null || (kind === 'audio' && !session.media.hasMicrophone)) return
   const key = kind === 'audio' ? 'microphoneOn' : 'cameraOn'
-  session[key] = !session[key]
+  session[key] = wanted[key] = !session[key]
   session.call.enable(kind, session[key])
   showOwn()
 }

@@ -25,7 +25,7 @@ export class Stage {
   showOwn (content: TileContent, mirrored: boolean): void {
     this.#own.element.toggleAttribute('data-mirrored', mirrored)
     if (!this.#own.element.isConnected) this.#list.append(this.#own.element)
-    if (this.#own.show({ ...content, name: `${content.name} (you)` })) this.#play(this.#own.video)
+    if (this.#own.show({ ...content, note: 'you' })) this.#play(this.#own.video)
     this.#arrange()
   }
 

@@ -1,8 +1,6 @@
 interface Health {
   trunk: string
-  trunks: number
   peers: number
-  rooms: number
 }
 
 const EVERY_MS = 3_000
@@ -48,10 +46,6 @@ async function ask (): Promise<Health | null> {
   }
 }
 
-function describe ({ trunk, peers, rooms }: Health): string {
-  return `Trunk ${trunk} · ${count(peers, 'peer')} in ${count(rooms, 'room')}`
-}
-
-function count (number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
+function describe ({ trunk, peers }: Health): string {
+  return `Trunk ${trunk} · ${peers} ${peers === 1 ? 'peer' : 'peers'}`
 }

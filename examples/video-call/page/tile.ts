@@ -3,6 +3,8 @@ import { hueOf, initialsOf } from './names.js'
 /** What a tile shows. */
 export interface TileContent {
   name: string
+  /** Said after the name, and no part of it. */
+  note?: string
   video: MediaStreamTrack | null
   audio: MediaStreamTrack | null
   cameraOn: boolean
@@ -34,8 +36,8 @@ export class Tile {
   }
 
   /** Whether there is a track to play that was not there before. */
-  show ({ name, video, audio, cameraOn, microphoneOn }: TileContent): boolean {
-    this.#name.textContent = name
+  show ({ name, note, video, audio, cameraOn, microphoneOn }: TileContent): boolean {
+    this.#name.textContent = note === undefined ? name : `${name} (${note})`
     this.#initials.textContent = initialsOf(name)
     this.element.style.setProperty('--hue', String(hueOf(name)))
     this.video.setAttribute('aria-label', name)
