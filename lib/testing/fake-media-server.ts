@@ -106,6 +106,11 @@ export class FakeMediaServer {
     this.#newest().send(...frames)
   }
 
+  /** The newest epoch that was given. */
+  get epoch (): number {
+    return this.#epoch
+  }
+
   /** An `opened` for an `open`, with an epoch of its own. */
   answer (open: Frame & { kind: 'open' }, body: Partial<Opened> = {}): Frame {
     return frame('opened', { id: open.body.id, key: `key-${++this.#epoch}`, resumed: false, received: 0, windowBytes: 0, recordings: [], ...body }, open.peerId, this.#epoch)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { FakeClient } from '../../lib/testing/index.js'
+import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
 import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
 import { protobufCodec } from '../../lib/trunk/frames.js'
 import { jsonCodec } from '../../lib/trunk/json-frames.js'
@@ -99,6 +99,27 @@ t.test('README: the media server takes a trunk', async (t) => {
   t.match(await left, { type: 'peerLeft', roomId: 'room', payload: { code: 1000 } })
 })
 
+t.test('README: the client that comes back does', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  const { base, app } = await startApp(t, server.options)
+  const { line } = await run(t, `
+    import { WebSocket } from 'ws'
+    globalThis.WebSocket = WebSocket
+    ${snippet('trunkline/client').replace('fullJitter(500, 10_000)', 'fullJitter(5, 10)')}
+    connect(${JSON.stringify(`${base}/signaling?token={"roomId":"r","peerId":"p"}`)}, (event) => console.log(String(event)))`)
+  for (const code of [4001, 1013]) {
+    const { peerId } = await server.receive('open')
+    while (app.trunkline.peers.get(peerId)?.state !== 'joined') await new Promise((resolve) => setImmediate(resolve))
+    server.onOpen = (open, trunk) => {
+      const answer = server.answer(open)
+      trunk.send(answer, fakeFrame('text', Buffer.from(`after ${code}`), open.peerId, answer.epoch))
+      server.onOpen = 'accept'
+    }
+    server.send(fakeFrame('close', { code, reason: '', id: 0 }, peerId, server.epoch))
+    await line(new RegExp(`after ${code}`))
+  }
+})
+
 t.test('README: the test of an app passes', async (t) => {
   const { exited } = await run(t, snippet('trunkline/testing'))
   t.equal(await exited, 0)
@@ -110,7 +131,7 @@ t.test('README: the table of options is the one that the schema makes', async (t
 
 t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
   // The one for browsers apart, which the browser tests stand in for.
-  t.equal(snippets.length, 5)
+  t.equal(snippets.length, 6)
 })
 
 t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
