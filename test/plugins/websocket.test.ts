@@ -208,19 +208,21 @@ t.test('a client that a hook of the app\'s own holds up until it closes is told 
   let reached = (): void => {}
   const held = new Promise<void>((resolve) => { release = resolve })
   const waiting = new Promise<void>((resolve) => { reached = resolve })
-  const { app, base } = await startApp(t, server.options, {
+  const { app, base, join } = await startApp(t, server.options, {
     before: (app) => {
-      app.addHook('onRequest', async () => {
+      app.addHook('onRequest', async (request) => {
+        if (!request.url.startsWith('/socket')) return
         reached()
         await held
       })
     }
   })
+  const first = await join()
   const client = FakeClient.connect(`${base}/socket/peer/websocket`)
   await waiting
-  const closing = new Promise<void>((resolve) => app.addHook('preClose', async () => resolve())).catch(() => {})
   const closed = app.close()
-  await Promise.race([closing, new Promise((resolve) => setImmediate(resolve))])
+  // By now the others have been closed.
+  await first.closed
   release()
   t.same(await (await client).closed, { code: 1012, reason: 'restarting' })
   await closed
