@@ -108,10 +108,13 @@ function checkOrigins (origins: Settings['origins']): void {
   if (origins === '*') return
   for (const origin of origins) {
     if (origin === '*') throw new OptionError('origins', "must be '*' itself to allow all, not an array that holds it")
-    const written = URL.canParse(origin) ? new URL(origin).origin : null
-    // Schemes of apps and extensions have no origin that URL knows.
-    if (written === null || (written !== 'null' && written !== origin)) {
-      throw new OptionError('origins', `has '${origin}', which no browser sends: ${written === null ? "write it with its scheme, as 'https://app.example'" : `write '${written}'`}`)
+    // What sandboxed frames and files send.
+    if (origin === 'null') continue
+    const known = URL.canParse(origin) ? new URL(origin).origin : null
+    // Schemes of apps and extensions have no origin that URL knows: for those, a scheme and a host is what they look like.
+    const written = known === 'null' ? (/^[a-z][a-z0-9+.-]*:\/\/[^/*?#]*/.exec(origin)?.[0] ?? null) : known
+    if (written !== origin || origin.includes('*')) {
+      throw new OptionError('origins', `has '${origin}', which no browser sends: ${written === null ? "write it with its scheme, as 'https://app.example'" : origin.includes('*') ? 'name each one, there are no patterns' : `write '${written}'`}`)
     }
   }
 }

@@ -108,6 +108,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     mediaServer, hooks, duplicate: settings.duplicate, limits: { ...limits, trunkDownMs: settings.trunkDownMs }, clock, log: app.log
   })
   const connections = new Connections()
+  const urls = new Set<string>()
   const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
 
   app.decorate(namespace, {
@@ -124,7 +125,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
   app.addHook('preClose', async () => {
     admission.close()
-    letGoOfRefused(app, limits.closeMs)
+    letGoOfRefused(app, urls, limits.closeMs)
     const drained = Promise.all([relay.drain(), connections.close(CloseCode.restart, 'restarting')])
     await new Promise<void>((resolve) => {
       const deadline = clock.after(DRAIN_MS, () => {
@@ -147,6 +148,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     const dialect = DIALECTS[name]!
     const url = path ?? dialect.route(settings.path)
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
+    urls.add(app.prefix + url)
     addRoute(app, url, dialect, context)
   }
 }
@@ -155,8 +157,10 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
  * While the app closes, Fastify answers upgrades with 503 and nobody lets go of their sockets: half open, each would keep
  * the server from closing for as long as its client likes. And closing is just when all clients come back.
  */
-function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
-  const listener = (_request: IncomingMessage, socket: Duplex): void => {
+function letGoOfRefused (app: FastifyInstance, urls: Set<string>, withinMs: number): void {
+  const listener = (request: IncomingMessage, socket: Duplex): void => {
+    // Others on the same server have routes of their own, and may have taken theirs.
+    if (!urls.has(request.url?.split('?', 1)[0] ?? '')) return
     const cut = setTimeout(() => socket.destroy(), withinMs)
     socket.once('close', () => clearTimeout(cut))
     socket.once('finish', () => socket.destroy())
@@ -212,8 +216,9 @@ function addRoute (app: FastifyInstance, url: string, dialect: Dialect, context:
     app.websocketServer.clients.delete(socket)
     const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
     const isKnown = identities.has(request)
-    if (!isKnown && connections.strangers >= limits.unauthenticatedLinks) client.close(CloseCode.tryAgainLater, 'too many at once')
-    connections.add(client, isKnown)
+    const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
+    if (isOneTooMany) client.close(CloseCode.tryAgainLater, 'too many at once')
+    connections.add(client, isKnown || isOneTooMany)
     socket.once('close', () => connections.delete(client))
     const door: Door = {
       clock,

@@ -60,8 +60,8 @@ export class ClientSocket {
       bytesRead: () => this.#paused ? null : raw?.bytesRead ?? null,
       ping: () => {
         if (socket.readyState === socket.OPEN) socket.ping()
-        // It has said goodbye, and holds on to the connection all the same.
-        else socket.terminate()
+        // It has said goodbye: our answer may still be on its way, behind what it has yet to read.
+        else this.#deadline ??= clock.after(limits.closeMs, () => socket.terminate())
       },
       dead: () => {
         this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })

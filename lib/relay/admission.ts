@@ -73,6 +73,7 @@ export class Admission<Request, Metadata> {
   async admit (request: Request, credentials: Credentials): Promise<CheckedIdentity<Metadata>> {
     await this.#turn()
     try {
+      if (this.#closed !== null) throw this.#closed
       return check(await this.#inTime(request, credentials), this.#clock.now())
     } catch (error) {
       throw refusalOf(error)

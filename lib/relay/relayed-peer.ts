@@ -58,6 +58,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   #moved = false
   /** Settles when `onPeerJoin` has; null while the media server has not accepted the peer. */
   #joining: Promise<void> | null = null
+  /** Whether `onPeerJoin` was begun, or nobody asked for it: then the app is told of the end too. */
+  #joinTold = false
   #deadline: Timer | null = null
   #expiry: Timer | null = null
 
@@ -150,11 +152,12 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (this.state === 'ended') return
     if (this.#services.hooks.lists.onPeerJoin === null) {
       this.#joining = Promise.resolve()
+      this.#joinTold = true
       this.#start()
     } else {
       // After the end of whoever had this id before; and in any case a turn later, so that a hook which ends the peer finds
       // it joined, and is followed by onPeerLeave.
-      this.#joining = this.#services.predecessor(this).then(() => this.#services.hooks.run('onPeerJoin', this)).then(() => this.#start(), (error: Error) => this.#hookFailed(error))
+      this.#joining = this.#services.predecessor(this).then(() => this.#join())
     }
   }
 
@@ -194,8 +197,21 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#services.ended(this, reason, this.#joining === null ? Promise.resolve() : this.#leave(hooksDone, reason))
   }
 
+  async #join (): Promise<void> {
+    // Whoever is over by now never was, for the app: who comes and goes faster than its hooks run does not pile them up.
+    if (this.#state === 'ended') return
+    this.#joinTold = true
+    try {
+      await this.#services.hooks.run('onPeerJoin', this)
+      this.#start()
+    } catch (error) {
+      this.#hookFailed(error as Error)
+    }
+  }
+
   async #leave (hooksDone: Promise<unknown>, reason: LeaveReason): Promise<void> {
     await hooksDone
+    if (!this.#joinTold) return
     await this.#services.hooks.tell('onPeerLeave', (error) => this.log.error({ err: error }, 'a hook onPeerLeave failed'), this, reason)
   }
 

@@ -59,7 +59,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   readonly #tag: Buffer
   /** What was sent before the backend heard that the peer is open; null once it has. */
   #early: Frame[] | null = []
-  #over = false
+  #end: { code: number, reason: string } | null = null
 
   /** @internal Endpoints make them. */
   constructor ({ id, roomId, metadata, epoch, key }: EndpointPeerIdentity<Metadata>, trunk: Channel, owner: EndpointPeerOwner) {
@@ -76,7 +76,12 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   }
 
   get isOver (): boolean {
-    return this.#over
+    return this.#end !== null
+  }
+
+  /** @internal How it ended, once it has. */
+  get end (): { code: number, reason: string } | null {
+    return this.#end
   }
 
   /**
@@ -84,7 +89,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
    * whose queue is full ends the peer (4008), so a slow backend costs memory up to `queueBytes` and no more.
    */
   send (data: string | Uint8Array): void {
-    if (this.#over) return
+    if (this.#end !== null) return
     const event: Frame = typeof data === 'string'
       ? { peerId: this.id, epoch: this.epoch, kind: 'text', body: Buffer.from(data) }
       : { peerId: this.id, epoch: this.epoch, kind: 'binary', body: Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength) }
@@ -121,8 +126,8 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
 
   /** @internal The one exit. */
   over (status: { code: number, reason: string }, tell: boolean): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#end !== null) return
+    this.#end = status
     // Before `opened` there is nothing to close: a refusal answers the asking.
     if (tell && this.#early === null) this.trunk.send(frame('close', { code: status.code, reason: fitReason(status.reason), id: 0 }, this.id, this.epoch))
     this.#owner.gone()

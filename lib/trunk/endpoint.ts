@@ -219,7 +219,14 @@ export class Endpoint<Metadata = unknown> {
     let pressed = false
     while (told < backlog.length && !pressed) {
       const kept = this.#notices.get(backlog[told++]!)
-      if (kept !== undefined) pressed = channel.send(frame('notification', kept)) !== 'taken'
+      if (kept === undefined) continue
+      const accepted = channel.send(frame('notification', kept))
+      pressed = accepted === 'pressed' || accepted === 'full'
+      if (accepted === 'too big') {
+        // Another backend may take it; this one never will.
+        this.#drop('notification too big')
+        this.#options.log.warn({ notificationId: kept.id, type: kept.type }, 'a notification is larger than a backend takes')
+      }
     }
     backlog.splice(0, told)
   }
@@ -251,7 +258,7 @@ export class Endpoint<Metadata = unknown> {
     this.#peers.set(peerId, peer)
     trunk.peers.add(peer)
     try {
-      await this.#inTime(this.#options.onPeer(peer))
+      await this.#inTime(peer, this.#options.onPeer(peer))
     } catch (error) {
       const { code, message } = error instanceof EndpointRefusal ? error : { code: CloseCode.internalError, message: 'internal error' }
       if (!(error instanceof EndpointRefusal)) this.#options.log.error({ err: error, peerId }, 'onPeer failed: the peer is refused')
@@ -259,17 +266,23 @@ export class Endpoint<Metadata = unknown> {
       peer.over({ code, reason: message }, false)
       return
     }
-    if (peer.isOver) return answerRefused(CloseCode.removed, 'removed')
+    // Ended while it was being opened: that is the answer.
+    if (peer.end !== null) return answerRefused(peer.end.code, peer.end.reason)
     peer.opened(frame('opened', { id, key: peer.key, resumed: false, received: 0, windowBytes: 256 * 1024, recordings: [] }, peerId, peer.epoch))
   }
 
-  async #inTime (accepted: void | Promise<void>): Promise<void> {
-    if (accepted === undefined) return
+  /** Waits for `onPeer`, but not beyond its time, nor for a peer that is over. */
+  async #inTime (peer: EndpointPeer<Metadata>, accepted: unknown): Promise<void> {
     const { clock, openMs } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      const timer = clock.after(openMs, () => reject(new EndpointRefusal(CloseCode.tryAgainLater, 'the media server does not answer')))
-      accepted.then(resolve, reject).finally(() => timer.cancel())
-    })
+    let giveUp = (_error?: Error): void => {}
+    const vain = new Promise<void>((resolve, reject) => { giveUp = (error) => error === undefined ? resolve() : reject(error) })
+    const timer = clock.after(openMs, () => giveUp(new EndpointRefusal(CloseCode.tryAgainLater, 'the media server does not answer')))
+    peer.once('close', () => giveUp())
+    try {
+      await Promise.race([vain, accepted])
+    } finally {
+      timer.cancel()
+    }
   }
 
   #lost (trunk: TrunkOfBackend<Metadata>, code: number, reason: string): void {

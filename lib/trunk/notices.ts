@@ -85,7 +85,7 @@ function toRecording ({ recordingId, status, revision, startedAt, file = '', dur
   check(STATUSES.includes(status), `recording.status is one of ${STATUSES.join(', ')}`)
   check(isUint(revision), 'recording.revision is an integer of 0 or more')
   check(isUint(startedAtMs), 'recording.startedAt is a date')
-  check(Number.isFinite(durationMs) && durationMs >= 0, 'recording.durationMs is 0 or more')
+  check(isUint(Math.round(durationMs)), 'recording.durationMs is 0 or more, in milliseconds')
   check(isText(file) && isText(error), 'recording.file and recording.error are strings of at most 4 KiB')
   return { recordingId, roomId, status, revision, startedAtMs, file, durationMs: Math.round(durationMs), error }
 }

@@ -113,7 +113,7 @@ export class Trunk {
     // The token may come from anywhere and may fail: that is a failed attempt like any other.
     Promise.resolve().then(token).then(
       (value) => ifStill(() => this.#dial(value)),
-      (error: Error) => ifStill(() => this.#lost({ code: 1006, reason: `no token: ${error.message}` }))
+      (error: unknown) => ifStill(() => this.#lost({ code: 1006, reason: `no token: ${error instanceof Error ? error.message : String(error)}` }))
     )
   }
 
@@ -146,8 +146,13 @@ export class Trunk {
     this.#socket = socket
     let upgrade: IncomingMessage
     let cause = 'the connection failed'
+    const { handshakeMs } = this.#options
     socket.on('upgrade', (response) => { upgrade = response })
-    socket.on('error', ({ message }) => { cause = /response: 401/.test(message) ? 'the media server does not accept the token (401)' : message })
+    socket.on('error', ({ message }) => {
+      if (/response: 401/.test(message)) cause = 'the media server does not accept the token (401)'
+      // What ws says when we give it up ourselves.
+      else cause = /before the connection was established/.test(message) ? `no connection within ${handshakeMs} ms` : message
+    })
     socket.on('close', () => { if (this.#socket === socket && this.#channel === null) this.#lost({ code: 1006, reason: cause }) })
     socket.on('open', () => this.#opened(socket, upgrade))
   }

@@ -292,3 +292,29 @@ t.test('who replaces a peer joins after it has left', async (t) => {
   await second.seen
   t.same(order, ['join old', 'leave old', 'join new'])
 })
+
+t.test('who comes and goes faster than the hooks run does not pile them up', async (t) => {
+  const server = await startMediaServer(t)
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => { release = resolve })
+  const order: string[] = []
+  const last = calls(1)
+  const { join } = await startApp(t, server.options, {
+    hooks: {
+      onPeerJoin: async ({ metadata }) => {
+        order.push(`join ${String(metadata)}`)
+        if (metadata === 0) await held
+        if (metadata === 9) last.fn()
+      },
+      onPeerLeave: ({ metadata }) => { order.push(`leave ${String(metadata)}`) }
+    }
+  })
+  for (let i = 0; i < 10; i++) {
+    await join({ roomId: 'r', peerId: 'p', metadata: i })
+    await server.receive('open', ({ body }) => body.metadata === String(i))
+    await turns(3)
+  }
+  release()
+  await last.seen
+  t.same(order, ['join 0', 'leave 0', 'join 9'])
+})

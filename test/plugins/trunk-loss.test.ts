@@ -124,6 +124,7 @@ t.test('a silent trunk is dead after three beats at the latest', async (t) => {
 })
 
 t.test('what a media server may get wrong at the start of a trunk', async (t) => {
+  const noError: unknown = 'no reason'
   const cause = async (options: Parameters<typeof startMediaServer>[1], driver: object = {}): Promise<string> => {
     const server = await startMediaServer(t, options)
     const { app } = await startApp(t, { ...server.options, retry: { baseMs: 60_000, maxMs: 60_000 }, ...driver })
@@ -137,6 +138,7 @@ t.test('what a media server may get wrong at the start of a trunk', async (t) =>
   t.match(await cause({ subprotocols: ['something'] }), /no subprotocol/)
   t.match(await cause({ welcome: { version: 2 } }), /version 2/)
   t.match(await cause({}, { token: () => { throw new Error('vault is sealed') } }), /no token: vault is sealed/)
+  t.match(await cause({}, { token: () => { throw noError } }), /no token: no reason/)
   t.match(await cause({}, { token: 'with\nnewline' }), /invalid character/i)
   t.match(await cause({}, { url: 'ws://127.0.0.1:1' }), /ECONNREFUSED/)
 })

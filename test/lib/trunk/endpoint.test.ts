@@ -339,7 +339,7 @@ t.test('what could not be told is refused where it is said, and harms no trunk',
   const wrong = [{ type: 1 as unknown as string }, { type: '\ud800' }, { type: 'x', roomId: 'x'.repeat(129) }, { type: 'x', payload: circle },
     { type: 'x', payload: 'x'.repeat(64 * 1024) }, { type: 'x', payload: () => {} },
     { type: 'x', recording: { ...recording, revision: -1 } }, { type: 'x', recording: { ...recording, revision: 1.5 } },
-    { type: 'x', recording: { ...recording, startedAt: new Date(NaN) } }, { type: 'x', recording: { ...recording, durationMs: -1 } },
+    { type: 'x', recording: { ...recording, startedAt: new Date(NaN) } }, { type: 'x', recording: { ...recording, durationMs: -1 } }, { type: 'x', recording: { ...recording, durationMs: 1e17 } },
     { type: 'x', recording: { ...recording, status: 'odd' as 'active' } }, { type: 'x', recording: { ...recording, recordingId: '' } }]
   for (const notice of wrong) t.throws(() => endpoint.notify(notice), { code: 'TRK_ERR_NOTICE' })
   t.equal(endpoint.stats().notifications, 0)
@@ -408,4 +408,30 @@ t.test('closing twice is closing once', async (t) => {
   await Promise.all([endpoint.close(), endpoint.close()])
   await endpoint.close()
   t.equal(endpoint.stats().trunks, 0)
+})
+
+t.test('a notification that one backend does not take holds up none of the others', async (t) => {
+  const { backend, endpoint } = await serve(t)
+  endpoint.notify({ type: 'big', payload: 'x'.repeat(5000) })
+  endpoint.notify({ type: 'small' })
+  const it = await backend({ maxMessageBytes: 2048 })
+  t.equal((await it.receive('notification')).body.type, 'small')
+  endpoint.notify({ type: 'later' })
+  t.equal((await it.receive('notification')).body.type, 'later')
+  t.same(endpoint.stats().dropped, { 'notification too big': 1 })
+  const other = await backend()
+  t.equal((await other.receive('notification')).body.type, 'big')
+})
+
+t.test('onPeer may answer anything; who is over while it thinks is not waited for', async (t) => {
+  const clock = new ManualClock()
+  const seen = new Map<string, EndpointPeer>()
+  const { backend } = await serve(t, { clock, onPeer: ((peer: EndpointPeer) => peer.id === 'slow' ? new Promise(() => {}) : seen.set(peer.id, peer)) as unknown as () => void })
+  const it = await backend()
+  t.equal((await it.open('p')).kind, 'opened')
+  const timers = clock.timers
+  const slow = it.open('slow')
+  it.send(frame('open', { id: 2, roomId: 'r', metadata: '', key: '', received: 0, trace: '' }, 'slow'))
+  t.match(await slow, { kind: 'refused', body: { id: 1 } })
+  t.equal(clock.timers, timers + 1, 'only the second one is waited for')
 })
