@@ -108,7 +108,6 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     mediaServer, hooks, duplicate: settings.duplicate, limits: { ...limits, trunkDownMs: settings.trunkDownMs }, clock, log: app.log
   })
   const connections = new Connections()
-  const urls = new Set<string>()
   const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
 
   app.decorate(namespace, {
@@ -125,7 +124,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
   app.addHook('preClose', async () => {
     admission.close()
-    letGoOfRefused(app, urls, limits.closeMs)
+    letGoOfRefused(app, limits.closeMs)
     const drained = Promise.all([relay.drain(), connections.close(CloseCode.restart, 'restarting')])
     await new Promise<void>((resolve) => {
       const deadline = clock.after(DRAIN_MS, () => {
@@ -148,7 +147,6 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     const dialect = DIALECTS[name]!
     const url = path ?? dialect.route(settings.path)
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
-    urls.add(app.prefix + url)
     addRoute(app, url, dialect, context)
   }
 }
@@ -157,13 +155,13 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
  * While the app closes, Fastify answers upgrades with 503 and nobody lets go of their sockets: half open, each would keep
  * the server from closing for as long as its client likes. And closing is just when all clients come back.
  */
-function letGoOfRefused (app: FastifyInstance, urls: Set<string>, withinMs: number): void {
-  const listener = (request: IncomingMessage, socket: Duplex): void => {
-    // Others on the same server have routes of their own, and may have taken theirs.
-    if (!urls.has(request.url?.split('?', 1)[0] ?? '')) return
-    const cut = setTimeout(() => socket.destroy(), withinMs)
+function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
+  const listener = (_request: IncomingMessage, socket: Duplex): void => {
+    // One that somebody reads was taken: another listener of the same server may accept what Fastify would refuse.
+    const letGo = (): void => { if (socket.listenerCount('data') === 0) socket.destroy() }
+    const cut = setTimeout(letGo, withinMs)
     socket.once('close', () => clearTimeout(cut))
-    socket.once('finish', () => socket.destroy())
+    socket.once('finish', letGo)
   }
   app.server.on('upgrade', listener)
   app.server.once('close', () => app.server.removeListener('upgrade', listener))

@@ -132,7 +132,7 @@ export class ClientSocket {
     // A paused socket would not see the client's answer.
     if (this.#paused) this.resume()
     this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
-    this.#deadline = this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
+    this.#deadline ??= this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
   }
 
   /** The client has broken a rule: it is closed, and its owner told. */

@@ -70,10 +70,6 @@ interface TrunkOfBackend<Metadata> {
   backlog: string[]
 }
 
-export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Metadata>): Endpoint<Metadata> {
-  return new Endpoint(options)
-}
-
 /** Accepts trunks on any HTTP server's upgrades, and holds the peers that come over them. */
 export class Endpoint<Metadata = unknown> {
   readonly #options: Required<EndpointOptions<Metadata>>
@@ -135,8 +131,7 @@ export class Endpoint<Metadata = unknown> {
     const there = [...this.#trunks].filter(({ backendId }) => backendId !== null)
     const concerned = there.filter(({ peers }) => [...peers].some((peer) => peer.roomId === notice.roomId))
     for (const trunk of concerned.length > 0 ? concerned : there.slice(0, 1)) {
-      trunk.backlog.push(kept.id)
-      if (trunk.backlog.length === 1) this.#tell(trunk)
+      if (this.#notices.queue(trunk.backlog, kept) === 1) this.#tell(trunk)
     }
     return kept.id
   }
@@ -215,20 +210,15 @@ export class Endpoint<Metadata = unknown> {
 
   /** Until the trunk is pressed: it goes on when there is room. */
   #tell ({ channel, backlog }: TrunkOfBackend<Metadata>): void {
-    let told = 0
-    let pressed = false
-    while (told < backlog.length && !pressed) {
-      const kept = this.#notices.get(backlog[told++]!)
-      if (kept === undefined) continue
+    this.#notices.tell(backlog, (kept) => {
       const accepted = channel.send(frame('notification', kept))
-      pressed = accepted === 'pressed' || accepted === 'full'
       if (accepted === 'too big') {
         // Another backend may take it; this one never will.
         this.#drop('notification too big')
         this.#options.log.warn({ notificationId: kept.id, type: kept.type }, 'a notification is larger than a backend takes')
       }
-    }
-    backlog.splice(0, told)
+      return accepted === 'taken' || accepted === 'too big'
+    })
   }
 
   async #open (trunk: TrunkOfBackend<Metadata>, peerId: string, { id, roomId, metadata, key }: Bodies['open']): Promise<void> {
@@ -302,6 +292,10 @@ export class Endpoint<Metadata = unknown> {
   #drop (cause: string): void {
     this.#dropped[cause] = (this.#dropped[cause] ?? 0) + 1
   }
+}
+
+export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Metadata>): Endpoint<Metadata> {
+  return new Endpoint(options)
 }
 
 export { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'

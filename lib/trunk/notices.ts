@@ -51,8 +51,21 @@ export class Notices {
     return this.#kept.keys()
   }
 
-  get (id: string): Notification | undefined {
-    return this.#kept.get(id)
+  /** Adds to what a trunk has yet to be told; how much that is. No longer than what is kept, since the rest is forgotten. */
+  queue (backlog: string[], { id }: Notification): number {
+    if (backlog.length >= MAX_KEPT) backlog.shift()
+    return backlog.push(id)
+  }
+
+  /** Sends from a backlog, oldest first, what nobody has handled meanwhile, until `send` says that there is no more room. */
+  tell (backlog: string[], send: (kept: Notification) => boolean): void {
+    let told = 0
+    let hasRoom = true
+    while (told < backlog.length && hasRoom) {
+      const kept = this.#kept.get(backlog[told++]!)
+      if (kept !== undefined) hasRoom = send(kept)
+    }
+    backlog.splice(0, told)
   }
 
   /** @throws NoticeError it could not be told: what is taken here is sent to every backend until one has handled it */

@@ -235,6 +235,7 @@ t.test('clients that come while the app closes do not hold it up', async (t) => 
   const left = calls(1)
   const { app, base, host, join } = await startApp(t, server.options, {
     limits: { closeMs: 100 },
+    path: '/rooms/:room/signaling',
     hooks: {
       onPeerLeave: async () => {
         left.fn()
@@ -247,11 +248,11 @@ t.test('clients that come while the app closes do not hold it up', async (t) => 
   await server.receive('text')
   const closed = app.close()
   await left.seen
-  await t.rejects(FakeClient.connect(`${base}/signaling?token=x`), { message: /503/ })
+  for (const path of ['/rooms/1/signaling', '/nowhere']) await t.rejects(FakeClient.connect(`${base}${path}?token=x`), { message: /503/ })
   // One that asks for an upgrade and then just stays.
   const stays = net.connect(Number(host.split(':')[1]), '127.0.0.1')
   t.teardown(() => stays.destroy())
-  stays.write(`GET /signaling?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  stays.write(`GET /rooms/1/signaling?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
   await new Promise((resolve) => stays.once('data', resolve))
   release()
   await closed
