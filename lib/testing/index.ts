@@ -1,4 +1,7 @@
 /** Test doubles for apps that use Trunkline, and for Trunkline itself: `trunkline/testing`. */
+export type { ChaosConnection, ChaosDirection, ChaosVerbs } from './chaos-connection.js'
+export { ChaosProxy } from './chaos-proxy.js'
+export type { ChaosProxyOptions, ChaosTarget } from './chaos-proxy.js'
 export { FakeClient, UpgradeRefused } from './fake-client.js'
 export type { FakeClientOptions, ReceivedMessage } from './fake-client.js'
 export { FakeMediaServer, FakeTrunk, fakeFrame } from './fake-media-server.js'
