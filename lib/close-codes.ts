@@ -24,6 +24,8 @@ export const CloseCode = {
   trunkLost: 4000,
   /** The media server has forgotten the session, and this client cannot be told so without a new one. */
   mediaServerReset: 4001,
+  /** Said by a client: it lets go of this link, and comes back on another. */
+  relinking: 4005,
   /** The client reads more slowly than it is written to. */
   tooSlow: 4008,
   notAuthenticated: 4401,

@@ -19,8 +19,8 @@ const Limits = Type.Object({
   hookMs: milliseconds(5_000, 'For each call of a hook. Beyond: close 1011 for that peer; for `authenticate` 503, or close 1013.'),
   openMs: milliseconds(5_000, 'For the media server to accept a peer. Beyond: close 1013.'),
   uplinkQueueBytes: bytes(64 * 1024, 'What waits for hooks or for the trunk, of one peer. Beyond: its socket is not read until there is room.'),
-  downlinkQueueBytes: bytes(256 * 1024, 'What waits for `onDownlink`, of one peer. Beyond: close 4008.'),
-  downlinkBytes: bytes(256 * 1024, 'What waits unsent for one client. Beyond: close 4008.'),
+  downlinkQueueBytes: bytes(320 * 1024, 'What waits for `onDownlink`, of one peer. Beyond: close 4008.'),
+  downlinkBytes: bytes(320 * 1024, 'What waits unsent for one client. Beyond: close 4008.'),
   trunkQueueBytes: bytes(1024 * 1024, 'What waits for the trunk. Beyond: whoever sends is not read until there is room.'),
   peers: count(20_000, 'Peers in this process. Beyond: close 1013.'),
   closeMs: milliseconds(1_000, 'For a client to answer a close. Beyond: its socket is cut.'),
@@ -30,6 +30,15 @@ const Limits = Type.Object({
 const Heartbeat = Type.Object({
   clientMs: milliseconds(10_000, 'Between pings to a client; after two without a sign of life its link is dead.'),
   trunkMs: milliseconds(5_000, 'The same for the trunk, unless the media server asks for less.')
+}, { additionalProperties: false })
+
+const Resume = Type.Object({
+  windowMs: milliseconds(30_000, 'How long a session is held whose link is lost, where its client can come back; the media server may hold it shorter.')
+}, { additionalProperties: false })
+
+const Token = Type.Object({
+  refreshMs: milliseconds(30_000, 'How long before its `expiresAt` a client with a session is asked for a new token; half of its life where that is less.'),
+  graceMs: milliseconds(10_000, 'How long after it such a client may still take. Beyond: close 4401. Other clients cannot be asked, and end in time.')
 }, { additionalProperties: false })
 
 const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"
@@ -49,12 +58,16 @@ export const OptionsSchema = Type.Object({
   trunkDownMs: milliseconds(30_000, 'How long peers, and those who want to join, wait for a lost trunk. Beyond: close 4000, or 1013.'),
   namespace: Type.String({ pattern: '^[A-Za-z_$][A-Za-z0-9_$]*$', default: 'trunkline', wanted: 'must be a name that a property can have: letters, digits, _ and $', description: 'The name of the decorator: `app.trunkline`. Another one lets an app register twice.' }),
   limits: Type.Object(Limits.properties, { additionalProperties: false, default: {}, description: 'Bounds, below.' }),
-  heartbeat: Type.Object(Heartbeat.properties, { additionalProperties: false, default: {}, description: '`{ clientMs, trunkMs }`, below.' })
+  heartbeat: Type.Object(Heartbeat.properties, { additionalProperties: false, default: {}, description: '`{ clientMs, trunkMs }`, below.' }),
+  resume: Type.Object(Resume.properties, { additionalProperties: false, default: {}, description: '`{ windowMs }`, below.' }),
+  token: Type.Object(Token.properties, { additionalProperties: false, default: {}, description: '`{ refreshMs, graceMs }`, below.' })
 }, { additionalProperties: false })
 
 export type Settings = Static<typeof OptionsSchema>
 export type LimitOptions = Static<typeof Limits>
 export type HeartbeatOptions = Static<typeof Heartbeat>
+export type ResumeOptions = Static<typeof Resume>
+export type TokenOptions = Static<typeof Token>
 export type DialectOptions = Static<typeof DialectOption>
 
 /** Of the reference driver, when `mediaServer` is no driver. */

@@ -2,32 +2,31 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import fastifyWebsocket from '@fastify/websocket'
-import type { WebSocket } from '@fastify/websocket'
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../lib/clock.js'
 import type { Clock } from '../lib/clock.js'
 import { CloseCode } from '../lib/close-codes.js'
 import { Connections } from '../lib/connections.js'
-import { ClientSocket } from '../lib/dialects/client-socket.js'
-import type { Dialect, Door } from '../lib/dialects/dialect.js'
+import type { Dialect } from '../lib/dialects/dialect.js'
 import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
 import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
-import type { DialectOptions, HeartbeatOptions, LimitOptions, Settings } from '../lib/options.js'
+import type { DialectOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
 import { Admission } from '../lib/relay/admission.js'
-import type { Authenticate, CheckedIdentity } from '../lib/relay/admission.js'
+import type { Authenticate } from '../lib/relay/admission.js'
 import { Hooks } from '../lib/relay/hooks.js'
 import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
 import type { Driver, TrunkState } from '../lib/relay/media-server.js'
+import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
-import { Refusal, refusalOf } from '../lib/relay/refusal.js'
 import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
-import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
+import { addClientRoute } from './client-route.js'
+import type { RouteContext } from './client-route.js'
 
 /**
  * Tells TypeScript what the app's metadata is:
@@ -54,6 +53,8 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
   namespace?: string
   limits?: Partial<LimitOptions>
   heartbeat?: Partial<HeartbeatOptions>
+  resume?: Partial<ResumeOptions>
+  token?: Partial<TokenOptions>
   /** For tests: where all time comes from. */
   clock?: Clock
 }
@@ -74,6 +75,11 @@ export interface Trunkline<Metadata = AppMetadata> {
   readonly trunk: TrunkState
   /** Ends a peer with 4410; whether there was one. */
   kick (peerId: string, reason?: string): boolean
+  /**
+   * Ends every peer of which `isConcerned` says so with 4401: what they have shown is void, and they may come back only with
+   * something that `authenticate` takes. How many there were.
+   */
+  revoke (isConcerned: (peer: Peer<Metadata>) => boolean, reason?: string): number
   stats (): TrunklineStats
 }
 
@@ -102,10 +108,17 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     log: app.log.child({ mediaServer: driver.name }),
     backendId: randomUUID(),
     heartbeatMs: heartbeat.trunkMs,
+    resumeMs: settings.resume.windowMs,
     trunkQueueBytes: limits.trunkQueueBytes
   })
   const relay = new Relay({
-    mediaServer, hooks, duplicate: settings.duplicate, limits: { ...limits, trunkDownMs: settings.trunkDownMs }, clock, log: app.log
+    mediaServer,
+    hooks,
+    duplicate: settings.duplicate,
+    limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },
+    token: settings.token,
+    clock,
+    log: app.log
   })
   const connections = new Connections()
   const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
@@ -118,6 +131,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     peers: relay.peers,
     get trunk () { return relay.trunk },
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
+    revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
     stats: () => ({ ...relay.stats(), links: connections.size })
   } satisfies Trunkline)
 
@@ -141,13 +155,13 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   app.addHook('onReady', async () => relay.start())
   await bringWebsocket(app, settings)
 
-  const context: Context = { settings, clock, relay, admission, connections }
+  const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
     const dialect = DIALECTS[name]!
     const url = path ?? dialect.route(settings.path)
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
-    addRoute(app, url, dialect, context)
+    addClientRoute(app, url, dialect, context)
   }
 }
 
@@ -167,14 +181,6 @@ function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
   app.server.once('close', () => app.server.removeListener('upgrade', listener))
 }
 
-interface Context {
-  settings: Settings
-  clock: Clock
-  relay: Relay<AppMetadata>
-  admission: Admission<FastifyRequest, AppMetadata>
-  connections: Connections
-}
-
 /** Registers @fastify/websocket unless the app has; then it must not undo our bounds. */
 async function bringWebsocket (app: FastifyInstance, { limits }: Settings): Promise<void> {
   if (!app.hasDecorator('websocketServer')) {
@@ -189,74 +195,6 @@ async function bringWebsocket (app: FastifyInstance, { limits }: Settings): Prom
   if (limits.allowLargerPayload) return
   if (maxPayload === undefined || maxPayload === 0 || maxPayload > limits.messageBytes) throw new PayloadTooLargeError(maxPayload ?? 0, limits.messageBytes)
   if (perMessageDeflate !== undefined && perMessageDeflate !== false) throw new CompressionError()
-}
-
-function addRoute (app: FastifyInstance, url: string, dialect: Dialect, context: Context): void {
-  const { settings, admission, relay, connections, clock } = context
-  const { limits } = settings
-  const identities = new WeakMap<FastifyRequest, CheckedIdentity<AppMetadata>>()
-
-  app.get(url, {
-    websocket: true,
-    // The token may stand in the query, and Fastify logs the URL of every request.
-    logSerializers: { req: withoutQuery },
-    preValidation: async (request, reply) => {
-      if (!request.ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
-      try {
-        checkOrigin(request, settings.origins)
-        if (dialect.credentials === 'upgrade') identities.set(request, await admission.admit(request, credentialsOf(request, settings.cookie)))
-      } catch (error) {
-        return await refuse(request, reply, refusalOf(error))
-      }
-    }
-  }, (socket, request) => {
-    // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
-    app.websocketServer.clients.delete(socket)
-    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
-    const isKnown = identities.has(request)
-    const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
-    if (isOneTooMany) client.close(CloseCode.tryAgainLater, 'too many at once')
-    connections.add(client, isKnown || isOneTooMany)
-    socket.once('close', () => connections.delete(client))
-    const door: Door = {
-      clock,
-      log: request.log,
-      authMs: limits.authMs,
-      async admit (token) {
-        const identity = identities.get(request) ?? await admission.admit(request, { token: token ?? '', from: 'message' }).catch((error: unknown) => {
-          logRefusal(request, refusalOf(error))
-          throw error
-        })
-        connections.known(client)
-        return (link) => relay.join(identity, link, request.log)
-      }
-    }
-    dialect.accept(client, door)
-  })
-}
-
-async function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Promise<void> {
-  logRefusal(request, refusal)
-  const { httpStatus, message } = refusal
-  if (httpStatus === 503 || httpStatus === 429) reply.header('retry-after', '1')
-  await reply.code(httpStatus).send({ statusCode: httpStatus, error: message, message, code: refusal.code })
-}
-
-function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
-  const { origin } = request.headers
-  const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }), ...(cause === undefined ? {} : { err: cause }) }
-  if (httpStatus >= 500) request.log.error(fields, 'a client could not be authenticated')
-  else request.log.info(fields, 'a client is refused')
-}
-
-function withoutQuery (request: FastifyRequest): object {
-  return {
-    method: request.method,
-    url: request.url.split('?', 1)[0],
-    host: request.host,
-    remoteAddress: request.ip,
-    remotePort: request.socket?.remotePort
-  }
 }
 
 // Said, not inferred: an inferred type would be written out with the metadata of now, and never hear of the app's.

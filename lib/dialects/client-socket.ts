@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Clock, Timer } from '../clock.js'
-import { CloseCode, fitReason, isSendable } from '../close-codes.js'
+import { CloseCode, fitReason, isSendable, mayReconnect } from '../close-codes.js'
 import { Heartbeat } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
 import type { LeaveReason } from '../relay/peer.js'
@@ -22,6 +22,8 @@ export interface SocketLimits {
 /** What a socket tells its dialect. */
 export interface SocketObserver {
   message (data: Buffer, binary: boolean): void
+  /** Once for each heartbeat. */
+  beat? (): void
   /** The socket is gone or useless; called exactly once, at the first sign. */
   ended (reason: LeaveReason): void
 }
@@ -59,13 +61,18 @@ export class ClientSocket {
     this.#heartbeat = new Heartbeat({
       bytesRead: () => this.#paused ? null : raw?.bytesRead ?? null,
       ping: () => {
-        if (socket.readyState === socket.OPEN) socket.ping()
-        // It has said goodbye: our answer may still be on its way, behind what it has yet to read.
-        else this.#deadline ??= clock.after(limits.closeMs, () => socket.terminate())
+        if (socket.readyState === socket.OPEN) {
+          socket.ping()
+          this.#observer?.beat?.()
+        } else {
+          // It has said goodbye: our answer may still be on its way, behind what it has yet to read.
+          this.#deadline ??= clock.after(limits.closeMs, () => socket.terminate())
+        }
       },
       dead: () => {
-        this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
+        // First of all: a goodbye would say for ever, to a client that may yet wake up and come back.
         socket.terminate()
+        this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
       }
     }, limits.heartbeatMs, clock)
     socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
@@ -170,7 +177,8 @@ export class ClientSocket {
     this.#preAuth?.()
     this.#heartbeat.stop()
     this.#deadline?.cancel()
-    this.#end({ code, reason, cause: code === 1006 ? 'link lost' : 'client' })
+    // A client that closes with a code after which it may come back is about to: 1001 apart, which a page says that goes.
+    this.#end({ code, reason, cause: code === 1006 || (code >= 4000 && mayReconnect(code)) ? 'link lost' : 'client' })
   }
 
   #end (reason: LeaveReason): void {

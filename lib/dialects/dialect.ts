@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
-import type { Link } from '../relay/link.js'
+import type { Asking, Link } from '../relay/link.js'
 import type { LeaveReason } from '../relay/peer.js'
 import type { ClientSocket } from './client-socket.js'
 
@@ -9,18 +9,39 @@ export interface Dialect {
   readonly name: string
   /** Where its clients connect, unless the options say otherwise; `path` is the option of that name. */
   route (path: string): string
-  /** Whether a client shows who it is with the upgrade, or in its first message. */
-  readonly credentials: 'upgrade' | 'first message'
+  /**
+   * Whether a client shows who it is with the upgrade, or in its first message. `protocols` are the subprotocols that it
+   * offers.
+   */
+  credentials (protocols: string[]): 'upgrade' | 'first message'
+  /** Whether a client hears of a refusal by a close code only: browsers hide the status of an upgrade from the page. */
+  refusesByCode (protocols: string[]): boolean
   /** A client has connected: the dialect has its socket from now on. */
   accept (socket: ClientSocket, door: Door): void
 }
 
 /** The session behind a link, as its dialect sees it. */
 export interface Session {
+  /** On the link that it has, the client's end asks again. */
+  ask (asking: Asking): void
   /** One media event from the client. */
   uplink (data: Buffer, binary: boolean): void
+  /** The place of an event that was dropped before it came here. */
+  skip (): void
+  /** The client's end has received so many media events since the session began. */
+  ack (received: number): void
   /** The link is of no more use. */
   end (reason: LeaveReason): void
+}
+
+/** What a client asks for when it comes: nothing, or to go on with a session. */
+export interface Resumption {
+  /** Null: it does not say. */
+  peerId: string | null
+  key: string
+  received: number
+  asker: string
+  turn: number
 }
 
 /** The way in, for one connection. */
@@ -29,15 +50,34 @@ export interface Door {
   readonly log: Logger
   /** Milliseconds for credentials to come. */
   readonly authMs: number
+  /** Bytes that may wait here for one client, from which it is not read any more. */
+  readonly queueBytes: number
+  /** Milliseconds between two beats. */
+  readonly heartbeatMs: number
+  /** The subprotocol that was agreed on; empty: none. */
+  readonly protocol: string
+  /** Set where the client was refused already, and is to hear of it by a close code. */
+  readonly refused: Error | null
   /**
    * Who this is. With no token: what was shown with the upgrade.
    * @throws Refusal
    */
-  admit (token: string | null): Promise<Enter>
+  admit (token: string | null): Promise<Admitted>
 }
 
-/**
- * Makes the peer, once its link is there to hear of it.
- * @throws Refusal this process takes no more, or the id is in use
- */
-export type Enter = (link: Link) => Session
+/** A client that was let in. */
+export interface Admitted {
+  /**
+   * Makes the peer, or gives it this link, once that is there to hear of it.
+   * @throws Refusal this process takes no more, the id is in use, or the session is another's
+   */
+  enter (link: Link, resumption: Resumption): Session
+  /**
+   * The same for a link that has its session already, and has shown anew who it is.
+   * @throws Refusal
+   */
+  renew (session: Session, resumption: Resumption): void
+}
+
+/** A client that keeps no session of its own. */
+export const NEW: Resumption = { peerId: null, key: '', received: 0, asker: '', turn: 0 }

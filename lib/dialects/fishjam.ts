@@ -3,11 +3,12 @@ import type { Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
 import { MalformedError } from '../errors.js'
 import { BYTES, Reader, Writer } from '../protobuf.js'
-import type { Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import { EXPIRED, refusalOf } from '../relay/refusal.js'
 import type { ClientSocket } from './client-socket.js'
-import type { Dialect, Door, Session } from './dialect.js'
+import type { Dialect, Door } from './dialect.js'
+import { StandIn } from './stand-in.js'
+import type { Wire } from './stand-in.js'
 
 /**
  * Clients of the Jellyfish and Fishjam family, unchanged from npm (PROTOCOL.md, "Fishjam clients"): binary protobuf
@@ -16,7 +17,8 @@ import type { Dialect, Door, Session } from './dialect.js'
 export const fishjamDialect: Dialect = {
   name: 'fishjam',
   route: () => '/socket/peer/websocket',
-  credentials: 'first message',
+  credentials: () => 'first message',
+  refusesByCode: () => false,
   accept (socket, door) {
     const link = new FishjamLink(socket, door)
     link.start()
@@ -39,16 +41,17 @@ const STOP = 'peer not found'
 /** Reasons that these clients match by a part of the text, and so take for a refusal whatever the code is. */
 const REFUSALS = /token|not found|peers limit|sdk version/i
 
-class FishjamLink implements Link {
+class FishjamLink implements Wire {
   readonly #socket: ClientSocket
   readonly #door: Door
   #state: 'unauthenticated' | 'authenticating' | 'in session' | 'closed' = 'unauthenticated'
-  #session: Session | null = null
+  readonly #standIn: StandIn
   #timer: Timer | null = null
 
   constructor (socket: ClientSocket, door: Door) {
     this.#socket = socket
     this.#door = door
+    this.#standIn = new StandIn(this, door.clock, door.queueBytes)
   }
 
   start (): void {
@@ -58,8 +61,7 @@ class FishjamLink implements Link {
       message: (data, binary) => this.#message(data, binary),
       ended: (reason) => {
         this.#timer?.cancel()
-        if (this.#session !== null) this.#session.end(reason)
-        else this.close(reason)
+        this.#standIn.ended(reason)
       }
     })
   }
@@ -114,11 +116,12 @@ class FishjamLink implements Link {
 
   async #enter (token: string): Promise<void> {
     try {
-      const enter = await this.#door.admit(token)
+      const admitted = await this.#door.admit(token)
       if (this.#state !== 'authenticating') return
       this.#socket.admitted()
       this.#state = 'in session'
-      this.#session = enter(this)
+      this.#standIn.enter(admitted)
+      this.#socket.resume()
     } catch (error) {
       const { code, message } = refusalOf(error)
       this.close({ code, reason: message })
@@ -135,11 +138,11 @@ class FishjamLink implements Link {
       event = eventIn(data)
     } catch (error) {
       this.#door.log.warn({ err: error }, 'a fishjam client sent a message that is no PeerMessage')
-      this.#session?.end({ code: CloseCode.protocolError, reason: 'malformed message', cause: 'bad message' })
+      this.#standIn.ended({ code: CloseCode.protocolError, reason: 'malformed message', cause: 'bad message' })
       return
     }
     // Statistics, and whatever newer clients may say: nothing that the media server waits for.
-    if (event !== null) this.#session?.uplink(event.data, event.binary)
+    if (event !== null) this.#standIn.uplink(event.data, event.binary)
   }
 }
 

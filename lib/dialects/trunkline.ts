@@ -1,39 +1,52 @@
-import type { Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import { refusalOf } from '../relay/refusal.js'
+import { LINK_SUBPROTOCOL } from '../session/messages.js'
 import type { ClientSocket } from './client-socket.js'
 import type { Dialect, Door } from './dialect.js'
+import { SessionLink } from './session-link.js'
+import { StandIn } from './stand-in.js'
+import type { Wire } from './stand-in.js'
 
 /**
- * The plain client: each text message is a media event, and so is each binary one; there is nothing else. Credentials
- * come with the upgrade (PROTOCOL.md, "The client link").
+ * Our own clients, at one route: with the subprotocol `trunkline.link.v1` those that keep a session (`session-link.ts`),
+ * else the plain ones.
  */
 export const trunklineDialect: Dialect = {
   name: 'trunkline',
   route: (path) => path,
-  credentials: 'upgrade',
+  credentials: (protocols) => protocols.includes(LINK_SUBPROTOCOL) ? 'first message' : 'upgrade',
+  refusesByCode: (protocols) => protocols.includes(LINK_SUBPROTOCOL),
   accept (socket, door) {
-    const link = new PlainLink(socket)
-    void link.enter(door)
+    if (door.protocol === LINK_SUBPROTOCOL) new SessionLink(socket, door).start()
+    else void new PlainLink(socket, door).enter()
   }
 }
 
-class PlainLink implements Link {
+/**
+ * The plain client: each text message is a media event, and so is each binary one; there is nothing else. Credentials
+ * come with the upgrade (PROTOCOL.md, "Plain clients").
+ */
+class PlainLink implements Wire {
   readonly #socket: ClientSocket
+  readonly #door: Door
 
-  constructor (socket: ClientSocket) {
+  constructor (socket: ClientSocket, door: Door) {
     this.#socket = socket
+    this.#door = door
   }
 
-  async enter (door: Door): Promise<void> {
+  async enter (): Promise<void> {
     // The identity is known already, but a promise stands between: what comes meanwhile stays in the socket.
     this.#socket.pause()
     try {
-      const enter = await door.admit(null)
-      const session = enter(this)
+      const { clock, queueBytes } = this.#door
+      const admitted = await this.#door.admit(null)
+      const standIn = new StandIn(this, clock, queueBytes)
+      standIn.enter(admitted)
+      this.#socket.resume()
       this.#socket.observe({
-        message: (data, binary) => session.uplink(data, binary),
-        ended: (reason) => session.end(reason)
+        message: (data, binary) => standIn.uplink(data, binary),
+        ended: (reason) => standIn.ended(reason)
       })
     } catch (error) {
       const { code, message } = refusalOf(error)

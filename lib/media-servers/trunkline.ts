@@ -4,9 +4,11 @@ import type { Logger } from '../logger.js'
 import type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, Status
 } from '../relay/media-server.js'
+import { HeldSessions } from './held-sessions.js'
 import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
 import { Trunk } from '../trunk/trunk.js'
+import type { Dial } from '../trunk/trunk.js'
 
 /** What the option `mediaServer` takes: a media server that speaks `trunkline.v1` (PROTOCOL.md). */
 export interface TrunklineServerOptions {
@@ -24,6 +26,10 @@ export interface TrunklineServerOptions {
   messageBytes?: number
   /** Backoff with full jitter, default `{ baseMs: 250, maxMs: 5000 }`. */
   retry?: { baseMs?: number, maxMs?: number }
+  /** @internal For tests. */
+  dial?: Dial
+  /** @internal For tests. */
+  random?: () => number
 }
 
 /** From the first step of an attempt to connect to the media server's welcome, in milliseconds. */
@@ -31,7 +37,7 @@ const HANDSHAKE_MS = 10_000
 
 /** The reference driver: every peer is a tag on the frames of one trunk. */
 export function trunklineServer (options: TrunklineServerOptions): Driver {
-  return { name: 'trunkline', create: (context) => new TrunklineServer(options, context) }
+  return { name: 'trunkline', create: (context) => new HeldSessions(new TrunklineServer(options, context), { windowMs: context.resumeMs, clock: context.clock }) }
 }
 
 class TrunklineServer implements MediaServer {
@@ -58,8 +64,9 @@ class TrunklineServer implements MediaServer {
       queueBytes: trunkQueueBytes,
       heartbeatMs,
       handshakeMs: HANDSHAKE_MS,
-      retry: fullJitter(options.retry?.baseMs ?? 250, options.retry?.maxMs ?? 5_000),
-      clock
+      retry: fullJitter(options.retry?.baseMs ?? 250, options.retry?.maxMs ?? 5_000, options.random),
+      clock,
+      dial: options.dial
     }, {
       state: (state) => {
         if (state.state !== 'up') this.#forgetAll()
@@ -70,23 +77,35 @@ class TrunklineServer implements MediaServer {
     })
   }
 
+  get keepsSessions (): boolean {
+    return this.resumeMs > 0
+  }
+
+  get resumeMs (): number {
+    return this.#trunk.resumeWindowMs
+  }
+
   start (observer: MediaServerObserver): void {
     this.#observer = observer
     this.#trunk.start()
   }
 
-  open ({ peerId, roomId, metadata, key }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+  open ({ peerId, roomId, metadata, key, received, asker, turn }: OpenRequest, receiver: AttachmentReceiver): Attachment {
     const id = ++this.#asked
     const attachment = new TrunkAttachment(peerId, id, receiver, this.#trunk, () => {
       // A newer attachment of the same peer may stand there already.
       if (this.#attachments.get(peerId) === attachment) this.#attachments.delete(peerId)
     })
     this.#attachments.set(peerId, attachment)
-    if (this.#trunk.send(frame('open', { id, roomId, metadata, key, received: 0, trace: '' }, peerId)) === 'too big') {
+    if (this.#trunk.send(frame('open', { id, roomId, metadata, key, received, trace: '', asker, turn }, peerId)) === 'too big') {
       // Not at once: who is opening has not got its attachment yet.
       queueMicrotask(() => this.#refused(attachment, id, { code: CloseCode.internalError, reason: 'the metadata is larger than the media server takes' }))
     }
     return attachment
+  }
+
+  leave ({ peerId, key }: { peerId: string, key: string }, { code, reason }: Status): void {
+    this.#trunk.send(frame('leave', { key, code, reason: fitReason(reason) }, peerId))
   }
 
   stats (): MediaServerStats {
@@ -99,14 +118,9 @@ class TrunklineServer implements MediaServer {
 
   #receive (received: Frame): void {
     switch (received.kind) {
-      case 'text':
-      case 'binary': {
-        const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined) this.#drop('unknown peer', received.peerId)
-        else if (attachment.epoch !== received.epoch) this.#drop(received.epoch === 0 ? 'no epoch' : 'old epoch', received.peerId)
-        else attachment.receiver.event(received.body, received.kind === 'binary')
-        return
-      }
+      case 'text': case 'binary': this.#current(received)?.receiver.event(received.body, received.kind === 'binary'); return
+      case 'skip': this.#current(received)?.receiver.skip(); return
+      case 'ack': this.#current(received)?.receiver.ack(received.body); return
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
       case 'refused': {
         const attachment = this.#attachments.get(received.peerId)
@@ -114,22 +128,25 @@ class TrunklineServer implements MediaServer {
         return
       }
       case 'close': {
-        const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined) this.#drop('unknown peer', received.peerId)
-        else if (attachment.epoch !== received.epoch) this.#drop(received.epoch === 0 ? 'no epoch' : 'old epoch', received.peerId)
-        else {
-          attachment.forget()
-          this.#attachments.delete(received.peerId)
-          attachment.receiver.closed(received.body)
-        }
+        const attachment = this.#current(received)
+        attachment?.forget()
+        if (attachment !== null) this.#attachments.delete(received.peerId)
+        attachment?.receiver.closed(received.body)
         return
       }
       case 'notification': this.#notified(received.body); return
       case 'error': this.#log.warn({ peerId: received.peerId, code: received.body.code, reason: received.body.reason }, 'the media server complains about a frame'); return
-      // Sessions whose ends keep counters are not spoken of yet: nothing is to be done for these.
-      case 'ack': case 'skip': case 'credit': return
+      case 'credit': return
       default: this.#drop(`unexpected ${received.kind}`, received.peerId)
     }
+  }
+
+  /** The attachment that a frame is about; null, and counted, where it is about none, or an older one. */
+  #current ({ peerId, epoch }: Frame): TrunkAttachment | null {
+    const attachment = this.#attachments.get(peerId)
+    if (attachment?.epoch === epoch) return attachment
+    this.#drop(attachment === undefined ? 'unknown peer' : epoch === 0 ? 'no epoch' : 'old epoch', peerId)
+    return null
   }
 
   /** False where nobody waits for this answer. */
@@ -144,7 +161,7 @@ class TrunklineServer implements MediaServer {
     const attachment = this.#attachments.get(peerId)
     if (attachment?.answers(body.id) === true) {
       attachment.opened(epoch)
-      attachment.receiver.opened({ key: body.key, resumed: body.resumed })
+      attachment.receiver.opened(body)
       return
     }
     this.#drop(body.id === 0 ? 'answer without id' : 'late answer', peerId)
@@ -230,6 +247,14 @@ class TrunkAttachment implements Attachment {
 
   skip (): void {
     if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.#peerId, this.epoch))
+  }
+
+  ack (received: number): void {
+    if (this.#state === 'open') this.#trunk.send(frame('ack', received, this.#peerId, this.epoch))
+  }
+
+  detach (): void {
+    if (this.#state === 'open') this.#trunk.send(frame('detach', null, this.#peerId, this.epoch))
   }
 
   close (code: number, reason: string): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
@@ -27,7 +26,8 @@ interface PlainIdentity {
 
 /** An identity that was checked, with its defaults in place. */
 export interface CheckedIdentity<Metadata> {
-  peerId: string
+  /** Null: the app leaves it to us. */
+  peerId: string | null
   roomId: string
   metadata: Metadata
   /** JSON text of the metadata. */
@@ -121,13 +121,13 @@ export class Admission<Request, Metadata> {
 
 function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
   if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
-  const { roomId, peerId = randomUUID(), metadata, expiresAt } = identity as Record<string, unknown>
+  const { roomId, peerId = null, metadata, expiresAt } = identity as Record<string, unknown>
   for (const name of Object.keys(identity)) {
     const meant = FIELDS.find((field) => field !== name && field.toLowerCase() === name.toLowerCase().replaceAll('_', ''))
     if (meant !== undefined) throw broken(`'${name}' is spelled '${meant}'`)
   }
   if (!isId(roomId)) throw broken('roomId must be a string of 1 to 128 bytes')
-  if (!isId(peerId)) throw broken('peerId must be a string of 1 to 128 bytes')
+  if (peerId !== null && !isId(peerId)) throw broken('peerId must be a string of 1 to 128 bytes')
   let metadataText: string | undefined
   try {
     metadataText = JSON.stringify(metadata ?? null)

@@ -2,6 +2,7 @@ import { HookResultError } from '../errors.js'
 import { isPromise } from './hooks.js'
 import type { ForwardResult, Hooks, MediaEvent } from './hooks.js'
 import type { Peer } from './peer.js'
+import { unpinned } from '../unpinned.js'
 
 /** What a queued event is taken to cost beside its bytes, so that a flood of tiny ones is bounded too. */
 const EVENT_COST = 64
@@ -37,6 +38,8 @@ export class Lane<Metadata> {
   #bytes = 0
   #full = false
   #running: Promise<void> | null = null
+  /** Grows with each `reset`: what a hook of an earlier one answers is of no use any more. */
+  #generation = 0
 
   /** @param maxBytes of the queue, from which `full` is called */
   constructor (name: 'onUplink' | 'onDownlink', peer: Peer<Metadata>, hooks: Hooks<Metadata>, target: LaneTarget, maxBytes: number) {
@@ -50,6 +53,12 @@ export class Lane<Metadata> {
   push (data: Buffer, binary: boolean): void {
     if (this.#state === 'open') this.#handle(data, binary)
     else if (this.#state !== 'closed') this.#enqueue(data, binary)
+  }
+
+  /** An event that was dropped before it came here: it has a place in the order, and no hook sees it. */
+  skip (): void {
+    if (this.#state === 'open') this.#target.dropped()
+    else if (this.#state !== 'closed') this.#enqueue(null, false)
   }
 
   /** Lets the events pass, those that waited first. */
@@ -66,6 +75,17 @@ export class Lane<Metadata> {
     else if (this.#state === 'busy') this.#state = 'stalled'
   }
 
+  /** Forgets what waits, and what a running hook will answer; held from now on. */
+  reset (): void {
+    if (this.#state === 'closed') return
+    this.hold()
+    this.#generation++
+    this.#queue = []
+    this.#bytes = 0
+    if (this.#full) this.#target.drained()
+    this.#full = false
+  }
+
   /** Forgets what waits; resolves when no hook is running any more. */
   close (): Promise<void> {
     this.#state = 'closed'
@@ -74,11 +94,9 @@ export class Lane<Metadata> {
     return this.#running ?? Promise.resolve()
   }
 
-  #enqueue (data: Buffer, binary: boolean): void {
-    // What ws hands out is a view of a read of up to 64 KiB, all of which would stay alive with it.
-    const kept = data.buffer.byteLength > 2 * data.length ? Buffer.from(data) : data
-    this.#queue.push({ data: kept, binary, hooked: false })
-    this.#bytes += kept.length + EVENT_COST
+  #enqueue (data: Buffer | null, binary: boolean): void {
+    this.#queue.push({ data: data === null ? null : unpinned(data), binary, hooked: false })
+    this.#bytes += (data?.length ?? 0) + EVENT_COST
     if (this.#bytes > this.#maxBytes && !this.#full) {
       this.#full = true
       this.#target.full()
@@ -88,8 +106,9 @@ export class Lane<Metadata> {
   #drain (): void {
     while (this.#state === 'open' && this.#queue.length > 0) {
       const { data, binary, hooked } = this.#queue.shift()!
-      this.#bytes -= data.length + EVENT_COST
-      if (hooked) this.#target.deliver(data, binary)
+      this.#bytes -= (data?.length ?? 0) + EVENT_COST
+      if (data === null) this.#target.dropped()
+      else if (hooked) this.#target.deliver(data, binary)
       else this.#handle(data, binary)
     }
     if (this.#full && this.#state === 'open') {
@@ -153,6 +172,7 @@ export class Lane<Metadata> {
   #await (answer: Promise<ForwardResult>, then: (result: ForwardResult) => void): void {
     if (this.#state === 'open') this.#state = 'busy'
     else if (this.#state === 'held') this.#state = 'stalled'
+    const generation = this.#generation
     this.#running = new Promise((resolve) => {
       let settled = false
       const settle = (act: () => void): void => {
@@ -163,15 +183,21 @@ export class Lane<Metadata> {
         this.#running = null
         if (this.#state === 'busy') this.#state = 'open'
         else if (this.#state === 'stalled') this.#state = 'held'
-        if (this.#state !== 'closed') act()
+        if (this.#state !== 'closed') {
+          if (generation === this.#generation) act()
+          else this.#drain()
+        }
         // Another asynchronous hook may have followed on this one.
         resolve(this.#running ?? undefined)
       }
-      const inTime = this.#hooks.watch(this.#name, (error) => settle(() => this.#target.failed(error)))
-      answer.then(
-        (result) => settle(() => this.#continue(() => then(result))),
-        (error: Error) => settle(() => this.#target.failed(error))
-      )
+      const fail = (error: Error): void => {
+        if (settled) return
+        // Whichever attachment the event was of: a hook that fails ends the peer.
+        if (this.#state !== 'closed') this.#target.failed(error)
+        settle(() => {})
+      }
+      const inTime = this.#hooks.watch(this.#name, fail)
+      answer.then((result) => settle(() => this.#continue(() => then(result))), fail)
     })
   }
 
@@ -187,7 +213,8 @@ export class Lane<Metadata> {
 }
 
 interface Queued {
-  data: Buffer
+  /** Null stands for one that was dropped on its way here. */
+  data: Buffer | null
   binary: boolean
   /** Whether the hooks have had it already. */
   hooked: boolean

@@ -25,15 +25,27 @@ export interface OpenRequest {
   roomId: string
   /** JSON text. */
   metadata: string
-  /** Of the session to continue, if there was one. */
+  /** Of the session to continue; empty: a new one. */
   key: string
+  /** Media events that the client's end has taken in since the session began. */
+  received: number
+  /** Names the client's end among all; empty: it does not say. */
+  asker: string
+  /** Grows with each asking of that end. */
+  turn: number
+  /** Whether the client's end can come back after its link was lost. */
+  resumable: boolean
 }
 
 export interface OpenAnswer {
-  /** By which this session can be asked for again. */
+  /** By which this session can be asked for again. A secret. */
   key: string
-  /** Whether the media server still had the session. */
+  /** Whether it is the session that was asked for; else both ends count from 0. */
   resumed: boolean
+  /** Media events that the media server's end has taken in since the session began. */
+  received: number
+  /** Bytes that may be unacknowledged in each direction; 0: nothing is acknowledged, and nothing sent again. */
+  windowBytes: number
 }
 
 /** What an attachment tells its peer. Nothing is told after `refused`, `closed`, or the peer's own `close`. */
@@ -41,6 +53,10 @@ export interface AttachmentReceiver {
   opened (answer: OpenAnswer): void
   refused (status: Status): void
   event (data: Buffer, binary: boolean): void
+  /** The place of an event that was dropped on its way. */
+  skip (): void
+  /** So many media events of the client were received since the session began. */
+  ack (received: number): void
   closed (status: Status): void
 }
 
@@ -52,6 +68,10 @@ export interface Attachment {
   send (data: Buffer, binary: boolean): Accepted
   /** Takes the place of an event that a hook dropped, so that both ends go on counting alike. */
   skip (): void
+  /** So many media events were received by the client's end since the session began. */
+  ack (received: number): void
+  /** The link is gone; the media server is to hold the session for its window. It may still be told of its end. */
+  detach (): void
   /** The peer is over. Harmless when it is already. */
   close (code: number, reason: string): void
 }
@@ -105,8 +125,14 @@ export interface MediaServer {
   readonly address: string
   /** Connects, and stays connected until `stop`. */
   start (observer: MediaServerObserver): void
+  /** Whether its sessions outlive the trunk: then it has to be told of those that have ended meanwhile. */
+  readonly keepsSessions: boolean
+  /** For how long the media server of the moment holds a session whose client is away, in milliseconds; 0: not at all. */
+  readonly resumeMs: number
   /** Only while the trunk is `up`. A second one for the same peer id replaces the first, which hears nothing more. */
   open (request: OpenRequest, receiver: AttachmentReceiver): Attachment
+  /** The client of a session for which there is no attachment here has gone for good. Only where `keepsSessions`, and `up`. */
+  leave (session: { peerId: string, key: string }, status: Status): void
   stats (): MediaServerStats
   /** Flushes what waits and closes the trunk. */
   stop (): Promise<void>
@@ -118,6 +144,8 @@ export interface DriverContext {
   /** Names this process to the media server. */
   backendId: string
   heartbeatMs: number
+  /** How long a session is to be held whose link is lost, where the media server leaves that to its driver. Milliseconds. */
+  resumeMs: number
   /** Bytes waiting for the trunk from which peers are paused. */
   trunkQueueBytes: number
 }

@@ -9,19 +9,20 @@ export interface Peer<Metadata = unknown> {
   /** What `authenticate` said of it. */
   readonly metadata: Metadata
   /**
-   * waiting: for the trunk. opening: the media server has been asked. joined: media events move. ended: for good.
+   * waiting: for the trunk, or for the client to ask again once it is back. opening: the media server has been asked.
+   * joined: media events move. detached: the client's link was lost, and it may come back. ended: for good.
    */
   readonly state: PeerState
   /** With `peerId` and `roomId` in every line. */
   readonly log: Logger
 }
 
-export type PeerState = 'waiting' | 'opening' | 'joined' | 'ended'
+export type PeerState = 'waiting' | 'opening' | 'joined' | 'detached' | 'ended'
 
 /** What ended a peer. */
 export type LeaveCause =
-  'client' | 'link lost' | 'bad message' | 'too slow' | 'kicked' | 'replaced' | 'media server' | 'media server reset' |
-  'trunk lost' | 'hook failed' | 'expired' | 'restart'
+  'client' | 'link lost' | 'bad message' | 'too slow' | 'kicked' | 'revoked' | 'replaced' | 'media server' | 'media server reset' |
+  'trunk lost' | 'hook failed' | 'expired' | 'refused' | 'restart'
 
 export interface LeaveReason extends Status {
   cause: LeaveCause

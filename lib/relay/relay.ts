@@ -1,15 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
 import { Hooks } from './hooks.js'
-import type { Link } from './link.js'
+import type { Asking, Link } from './link.js'
 import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
-import type { LeaveReason } from './peer.js'
+import type { LeaveReason, Peer } from './peer.js'
+import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
 import { Refusal, busy } from './refusal.js'
 import { RelayedPeer } from './relayed-peer.js'
 import type { PeerLimits, PeerServices } from './relayed-peer.js'
+import type { Seat } from './seat.js'
+import type { TokenLifeOptions } from './token-life.js'
 
 export interface RelayLimits extends PeerLimits {
   /** Live peers in this process at most. */
@@ -22,17 +26,30 @@ export interface RelayOptions<Metadata> {
   /** What becomes of a second link under a live peer's id. */
   duplicate: 'replace' | 'refuse'
   limits: RelayLimits
+  token: TokenLifeOptions
   clock: Clock
   log: Logger
 }
 
+/** What an end asks, and whose session it says that it is. */
+export interface Claim extends Asking {
+  /** Null: it does not say. */
+  peerId: string | null
+}
+
 export interface RelayStats {
+  /** Those whose link is lost and whose session is held included. */
   peers: number
+  detached: number
   rooms: number
   /** Media events handed to the trunk since the start. */
   uplink: number
   /** Media events handed to clients since the start. */
   downlink: number
+  /** Sessions that were asked for again, and went on. */
+  resumed: number
+  /** Sessions that were asked for again, and were gone. */
+  reset: number
   /** Peers that ended, by cause. */
   left: Record<string, number>
   trunk: MediaServerStats & { state: TrunkState['state'] }
@@ -49,7 +66,8 @@ export class Relay<Metadata> {
   readonly peers = new PeerRegistry<Metadata, RelayedPeer<Metadata>>()
   readonly #options: RelayOptions<Metadata>
   readonly #services: PeerServices<Metadata>
-  readonly #counts = { uplink: 0, downlink: 0 }
+  readonly #counts = { uplink: 0, downlink: 0, resumed: 0, reset: 0 }
+  readonly #orphans: Orphans
   readonly #pressed = new Set<RelayedPeer<Metadata>>()
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
@@ -65,13 +83,17 @@ export class Relay<Metadata> {
   constructor (options: RelayOptions<Metadata>) {
     this.#options = options
     this.hooks = options.hooks
+    this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
     this.#services = {
       hooks: options.hooks,
       clock: options.clock,
       limits: options.limits,
+      token: options.token,
       mediaServer: options.mediaServer,
       counts: this.#counts,
       pressed: this.#pressed,
+      trunkIsUp: () => this.#trunk.state === 'up',
+      orphaned: (session, status) => this.#orphans.add(session, status),
       predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
       ended: (peer, reason, left) => this.#ended(peer, reason, left)
     }
@@ -91,22 +113,43 @@ export class Relay<Metadata> {
   }
 
   /**
-   * A client that was let in. Its link hears `joined` when the media server has taken it, or is closed.
-   * @throws Refusal this process takes no more, or the id is in use and `duplicate` is `refuse`
+   * A client that was let in: it gets the session that it asks for, or a new one. Its link hears `joined` when the media
+   * server has it, or is closed.
+   * @throws Refusal the session is not its, this process takes no more, or the id is in use and `duplicate` is `refuse`
    */
-  join (identity: CheckedIdentity<Metadata>, link: Link, log: Logger): RelayedPeer<Metadata> {
-    const { limits, duplicate } = this.#options
+  enter (identity: CheckedIdentity<Metadata>, link: Link, claim: Claim, log: Logger): Seat<RelayedPeer<Metadata>> {
     if (this.#closing) throw new Refusal(CloseCode.restart, 503, 'restarting')
-    const previous = this.peers.get(identity.peerId)
-    if (previous !== undefined) {
-      if (duplicate === 'refuse') throw new Refusal(CloseCode.replaced, 409, 'another link has this peer')
-      previous.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' })
+    checkOwner(identity, claim.peerId)
+    const id = identity.peerId ?? claim.peerId ?? randomUUID()
+    const present = this.peers.get(id)
+    if (present?.isLate(claim) === true) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this session')
+    if (present !== undefined && claim.key !== '') {
+      if (!present.isFormer(claim)) this.#checkHolder(present, identity, claim)
+      if (present.isHeldBy(claim.key)) return present.take(link, claim, identity)
+    } else if (present !== undefined) {
+      // One whose link is lost is in nobody's way.
+      if (this.#options.duplicate === 'refuse' && present.state !== 'detached') throw new Refusal(CloseCode.replaced, 409, 'another link has this peer')
     }
-    if (this.peers.size >= limits.peers) throw busy('too many peers')
-    const peer = new RelayedPeer(identity, link, log.child({ peerId: identity.peerId, roomId: identity.roomId }), this.#services)
+    // Whether a session goes on that was asked for by its key is for the media server to say.
+    present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '')
+    if (this.peers.size >= this.#options.limits.peers) throw busy('too many peers')
+    const peer = new RelayedPeer(id, identity, identity.peerId === null && claim.peerId !== null, log.child({ peerId: id, roomId: identity.roomId }), this.#services)
     this.peers.add(peer)
-    if (this.#trunk.state === 'up') peer.trunkUp()
-    return peer
+    return peer.take(link, claim, identity)
+  }
+
+  /**
+   * A client that has shown anew who it is, on the link that it has.
+   * @throws Refusal it is somebody else now, or asks for another session
+   */
+  renew (identity: CheckedIdentity<Metadata>, seat: Seat<RelayedPeer<Metadata>>, claim: Claim): void {
+    const { peer } = seat
+    // Another link has taken the session over meanwhile, and this one is about to hear of it.
+    if (peer === null) return
+    checkOwner(identity, peer.id)
+    checkOwner(identity, claim.peerId)
+    this.#checkHolder(peer, identity, claim)
+    peer.renew(identity, claim)
   }
 
   /** Whether there was such a peer. */
@@ -116,9 +159,20 @@ export class Relay<Metadata> {
     return peer !== undefined
   }
 
+  /** Ends every peer of which `isConcerned` says so with 4401: what they have shown is void. @returns how many */
+  revoke (isConcerned: (peer: Peer<Metadata>) => boolean, reason: string): number {
+    // All are asked before any ends: the function is the app's, and may throw.
+    const concerned = [...this.peers].filter(isConcerned)
+    for (const peer of concerned) peer.end({ code: CloseCode.notAuthenticated, reason, cause: 'revoked' })
+    return concerned.length
+  }
+
   stats (): RelayStats {
+    let detached = 0
+    for (const { state } of this.peers) if (state === 'detached') detached++
     return {
       peers: this.peers.size,
+      detached,
       rooms: this.peers.rooms,
       ...this.#counts,
       left: { ...this.#left },
@@ -126,10 +180,13 @@ export class Relay<Metadata> {
     }
   }
 
-  /** Lets nobody in any more, and ends every peer so that its client comes back elsewhere. Resolves after the last hook. */
+  /**
+   * Lets nobody in any more, and ends every peer so that its client comes back elsewhere: with its session, where it can.
+   * Resolves after the last hook.
+   */
   async drain (): Promise<void> {
     this.#closing = true
-    for (const peer of [...this.peers]) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' })
+    for (const peer of [...this.peers]) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' }, true)
     await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
   }
 
@@ -144,8 +201,10 @@ export class Relay<Metadata> {
     const { log, hooks, mediaServer } = this.#options
     if (state.state === 'down') log.warn({ mediaServer: mediaServer.address, ...state.cause, retryMs: state.retryMs }, 'the trunk is down')
     else if (state.state === 'up') log.info({ mediaServer: mediaServer.address, serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
-    if (state.state === 'up') for (const peer of [...this.peers]) peer.trunkUp()
-    else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
+    if (state.state === 'up') {
+      this.#orphans.tell()
+      for (const peer of [...this.peers]) peer.trunkUp()
+    } else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
     if (hooks.lists.onTrunk === null) return
     if (this.#trunkStatesTold >= MAX_TRUNK_STATES) {
       log.warn({ state: state.state }, `onTrunk is not told: ${MAX_TRUNK_STATES} states wait for its hooks`)
@@ -196,6 +255,18 @@ export class Relay<Metadata> {
     this.#telling.set(roomId, told)
   }
 
+  /** @throws Refusal the key, or the room, is not that of the session */
+  #checkHolder (peer: RelayedPeer<Metadata>, identity: CheckedIdentity<Metadata>, claim: Claim): void {
+    if (claim.key !== '' && !peer.isHeldBy(claim.key)) {
+      // An id that somebody else has but claimed is not theirs yet: the rightful one may come again in a moment.
+      // And what is left of one whose trunk was lost may be the older one: only the media server knows.
+      if (peer.isClaimed ? identity.peerId === null : !peer.isAttached) throw busy('the session is being asked for')
+      if (!peer.isClaimed) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
+    } else if (peer.roomId !== identity.roomId) {
+      throw new Refusal(CloseCode.forbidden, 403, 'the session is of another room')
+    }
+  }
+
   #ended (peer: RelayedPeer<Metadata>, { code, reason, cause }: LeaveReason, left: Promise<void>): void {
     this.peers.delete(peer)
     this.#left[cause] = (this.#left[cause] ?? 0) + 1
@@ -205,4 +276,9 @@ export class Relay<Metadata> {
     })
     this.#leaving.set(peer.id, leaving)
   }
+}
+
+/** @throws Refusal the app says that the client is somebody else */
+function checkOwner ({ peerId }: { peerId: string | null }, claimed: string | null): void {
+  if (peerId !== null && claimed !== null && peerId !== claimed) throw new Refusal(CloseCode.forbidden, 403, 'the session is of another identity')
 }

@@ -21,6 +21,8 @@ export interface FakeMediaServerOptions {
   echo?: boolean
   /** What it says in `welcome`; null: nothing at all. */
   welcome?: Partial<Welcome> | null
+  /** What `opened` says of its window, and of how it counts: default 0, which is not at all. */
+  windowBytes?: number
   /** Which subprotocols it knows; default: both, protobuf preferred. */
   subprotocols?: string[]
   /** Default 0: a free one. */
@@ -113,7 +115,7 @@ export class FakeMediaServer {
 
   /** An `opened` for an `open`, with an epoch of its own. */
   answer (open: Frame & { kind: 'open' }, body: Partial<Opened> = {}): Frame {
-    return frame('opened', { id: open.body.id, key: `key-${++this.#epoch}`, resumed: false, received: 0, windowBytes: 0, recordings: [], ...body }, open.peerId, this.#epoch)
+    return frame('opened', { id: open.body.id, key: `key-${++this.#epoch}`, resumed: false, received: 0, windowBytes: this.#options.windowBytes ?? 0, recordings: [], ...body }, open.peerId, this.#epoch)
   }
 
   /** Cuts every trunk without a word, and goes on listening. */

@@ -84,6 +84,11 @@ export class Channel {
     return this.#outbox.bytes
   }
 
+  /** Whether an event would be taken now; else `relieved` follows. */
+  get hasRoom (): boolean {
+    return !this.#closed && this.#outbox.bytes < this.#limits.softBytes
+  }
+
   /** How many bytes one message may have from now on: the other side has said it. */
   limitMessages (bytes: number): void {
     if (bytes > 0) this.#limits.messageBytes = Math.min(this.#limits.messageBytes, bytes)

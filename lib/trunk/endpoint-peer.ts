@@ -1,8 +1,11 @@
 import { EventEmitter, captureRejectionSymbol } from 'node:events'
+import type { Clock, Timer } from '../clock.js'
 import { CloseCode, fitReason, isSendable } from '../close-codes.js'
+import { Acknowledger } from '../session/acknowledger.js'
+import { End } from '../session/end.js'
+import type { Acked, EndLimits } from '../session/end.js'
 import type { Channel } from './channel.js'
 import { frame } from './schema.js'
-import type { Frame } from './schema.js'
 
 /** Thrown by `onPeer` to refuse a peer: the client sees the code and the reason. */
 export class EndpointRefusal extends Error {
@@ -19,82 +22,153 @@ export class EndpointRefusal extends Error {
 export interface EndpointPeerEvents {
   /** One media event from the client, as the backend's hooks left it. The bytes are a view: copy them to keep them. */
   mediaEvent: [data: Buffer, binary: boolean]
+  /** The client's link, or the trunk, is lost. What is sent now waits; `attach` or `close` follows within the window. */
+  detach: []
+  /** The client is back. Nothing was lost. */
+  attach: []
+  /** What `send` said had to wait is on its way. */
+  drain: []
   /** The peer is over, for whatever reason; emitted exactly once. */
   close: [status: { code: number, reason: string }]
+}
+
+/** What of an asking is kept with the session that it got. */
+export interface Asked {
+  key: string
+  asker: string
+  turn: number
 }
 
 export interface EndpointPeerIdentity<Metadata> {
   id: string
   roomId: string
   metadata: Metadata
-  epoch: number
   key: string
+  /** With what it was asked for. */
+  asked: Asked
+}
+
+export interface SessionOptions {
+  /** How long a detached session is held, in milliseconds; 0: there are none. */
+  windowMs: number
+  /** Bytes that may be unacknowledged in each direction. */
+  windowBytes: number
+  limits: EndLimits
 }
 
 /** What a peer needs of its endpoint. */
 export interface EndpointPeerOwner {
+  readonly clock: Clock
+  readonly session: SessionOptions
   /** The peer is over. */
   gone (): void
   /** A listener of the app threw. */
   failed (error: unknown): void
 }
 
-/** Events that may wait for the backend to hear that the peer is open. */
-const MAX_EARLY = 512
+/** Where a peer is attached: to one trunk, under one epoch. */
+interface Attached {
+  readonly trunk: Channel
+  readonly epoch: number
+  readonly tag: Buffer
+}
 
-/** One client, as the media server sees it. */
+interface Sent {
+  data: Buffer
+  binary: boolean
+}
+
+/** One client, as the media server sees it: its session, and this server's end of it. */
 export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> {
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string
-  /** What the backend's `authenticate` said of the client. */
-  readonly metadata: Metadata
-  /** The number of this attachment: larger than any before it. */
-  readonly epoch: number
   /** By which the backend may ask for this session again. A secret. */
   readonly key: string
-  /** @internal The trunk that it came over. */
-  readonly trunk: Channel
   readonly #owner: EndpointPeerOwner
-  readonly #tag: Buffer
-  /** What was sent before the backend heard that the peer is open; null once it has. */
-  #early: Frame[] | null = []
-  #end: { code: number, reason: string } | null = null
+  readonly #end: End<Sent>
+  readonly #acks: Acknowledger
+  #metadata: Metadata
+  /** With which the client may ask again, until we hear that it knows `key`. */
+  #oldKey: string
+  #asked: Asked
+  #at: Attached
+  #state: 'opening' | 'attached' | 'detached' | 'over' = 'opening'
+  #status: { code: number, reason: string } | null = null
+  #window: Timer | null = null
+  #pressed = false
 
   /** @internal Endpoints make them. */
-  constructor ({ id, roomId, metadata, epoch, key }: EndpointPeerIdentity<Metadata>, trunk: Channel, owner: EndpointPeerOwner) {
+  constructor ({ id, roomId, metadata, key, asked }: EndpointPeerIdentity<Metadata>, trunk: Channel, epoch: number, owner: EndpointPeerOwner) {
     // A listener may be async: what it rejects with is to end this peer, not the process.
     super({ captureRejections: true })
     this.id = id
     this.roomId = roomId
-    this.metadata = metadata
-    this.epoch = epoch
     this.key = key
-    this.trunk = trunk
+    this.#asked = asked
+    this.#oldKey = asked.key
+    this.#metadata = metadata
     this.#owner = owner
-    this.#tag = trunk.tag(id, epoch)
+    this.#end = new End(owner.session.limits)
+    this.#acks = new Acknowledger(this.#end, owner.clock, (received) => this.#at.trunk.send(frame('ack', received, id, this.#at.epoch)))
+    this.#at = { trunk, epoch, tag: trunk.tag(id, epoch) }
+  }
+
+  /** What the backend's `authenticate` said of the client, the last time that it came. */
+  get metadata (): Metadata {
+    return this.#metadata
+  }
+
+  /** The number of this attachment: larger than any before it. */
+  get epoch (): number {
+    return this.#at.epoch
+  }
+
+  /** Whether what is sent now goes out at once. */
+  get isAttached (): boolean {
+    return this.#state === 'attached'
   }
 
   get isOver (): boolean {
-    return this.#end !== null
+    return this.#state === 'over'
+  }
+
+  /** @internal The trunk that it came over last. */
+  get trunk (): Channel {
+    return this.#at.trunk
   }
 
   /** @internal How it ended, once it has. */
   get end (): { code: number, reason: string } | null {
-    return this.#end
+    return this.#status
+  }
+
+  /** @internal Whether its client's end has asked for more since. */
+  isLate ({ asker, turn }: Asked): boolean {
+    return asker !== '' && asker === this.#asked.asker && turn < this.#asked.turn
+  }
+
+  /** @internal Whether a backend that asks with `key` asks for this session, or for the answer that it did not get. */
+  isAskedFor (key: string, isSame: (one: string, other: string) => boolean): 'session' | 'answer' | null {
+    if (isSame(key, this.key)) return this.#state === 'opening' ? 'answer' : 'session'
+    return isSame(key, this.#oldKey) ? 'answer' : null
   }
 
   /**
-   * One media event to the client: a string as text, bytes as binary. The bytes must not be changed afterwards. A trunk
-   * whose queue is full ends the peer (4008), so a slow backend costs memory up to `queueBytes` and no more.
+   * One media event to the client: a string as text, bytes as binary. The bytes must not be changed afterwards. False: it
+   * waits for the client to take in what was sent before, and `drain` follows. A client that is too far behind, by
+   * `sessionBytes` or 4 096 events, is ended (4008).
    */
-  send (data: string | Uint8Array): void {
-    if (this.#end !== null) return
-    const event: Frame = typeof data === 'string'
-      ? { peerId: this.id, epoch: this.epoch, kind: 'text', body: Buffer.from(data) }
-      : { peerId: this.id, epoch: this.epoch, kind: 'binary', body: Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength) }
-    if (this.#early === null) this.#write(event)
-    else if (this.#early.push(event) > MAX_EARLY) this.over({ code: CloseCode.tooSlow, reason: `more than ${MAX_EARLY} events before the peer was open` }, true)
+  send (data: string | Uint8Array): boolean {
+    if (this.#state === 'over') return false
+    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+    if (!this.#end.push({ data: bytes, binary: typeof data !== 'string' }, bytes.length)) {
+      this.over({ code: CloseCode.tooSlow, reason: 'too far behind' }, true)
+      return false
+    }
+    this.flush()
+    this.#pressed = this.#end.waiting
+    return !this.#pressed
   }
 
   /** Ends the peer: its client is closed with this code and reason (`close-codes.ts` has the codes and their advice). */
@@ -107,29 +181,100 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     this.#failed(error)
   }
 
-  /** @internal From the trunk. A listener that throws ends this peer, not the trunk of all the others. */
+  /** @internal From the trunk. */
   receive (data: Buffer, binary: boolean): void {
-    try {
-      this.emit('mediaEvent', data, binary)
-    } catch (error) {
-      this.#failed(error)
-    }
+    if (!this.#end.take(data.length)) return
+    this.#oldKey = ''
+    this.#tell('mediaEvent', data, binary)
+    this.#acks.took()
   }
 
-  /** @internal The backend may hear of it now, and of what was sent meanwhile. */
-  opened (answer: Frame): void {
-    this.trunk.send(answer)
-    const early = this.#early ?? []
-    this.#early = null
-    for (const event of early) this.#write(event)
+  /** @internal The place of an event that the backend's hooks dropped. */
+  skip (): void {
+    if (this.#end.take(0)) this.#acks.took()
+  }
+
+  /** @internal The client's end has received so many. */
+  ack (received: number): void {
+    if (!this.#end.attached) return
+    this.#oldKey = ''
+    const acked = this.#end.ack(received)
+    if (acked === 'beyond') this.over({ code: CloseCode.protocolError, reason: 'an acknowledgement of what was never sent' }, true)
+    else if (acked === 'taken') this.flush()
+  }
+
+  /** @internal The app has accepted the peer: the backend may hear of it now, and of what was sent meanwhile. */
+  opened (id: number): void {
+    if (this.#attach(id, 0, false)) this.flush()
+  }
+
+  /**
+   * @internal It is back, on this trunk and under this epoch. `old`: nothing has changed, since this was asked before what
+   * the client has acknowledged meanwhile on a newer link. `beyond`: its count cannot be, and it is over.
+   */
+  resume (asked: Asked & { id: number, received: number }, trunk: Channel, epoch: number, metadata: Metadata): Acked {
+    const { id, received } = asked
+    const judged = this.#end.judge(received)
+    if (judged === 'old') return judged
+    // Whoever had it hears that it is another's, and is not listened to any more: a backend that only held it for the client, too.
+    if (this.#state === 'attached' || trunk !== this.#at.trunk) this.#sendClose({ code: CloseCode.replaced, reason: 'moved to a newer link' })
+    this.#window?.cancel()
+    this.#asked = asked
+    this.#metadata = metadata
+    this.#at = { trunk, epoch, tag: trunk.tag(this.id, epoch) }
+    if (!this.#attach(id, received, true)) {
+      this.over({ code: CloseCode.protocolError, reason: 'received what was never sent' }, false)
+      return judged
+    }
+    this.#tell('attach')
+    this.flush()
+    return judged
+  }
+
+  /** @internal The link or the trunk is lost: the session is held for its window. */
+  detach (): void {
+    const { clock, session } = this.#owner
+    if (this.#state !== 'attached') return
+    if (session.windowMs === 0) return this.over({ code: CloseCode.normal, reason: 'the client is gone' }, false)
+    this.#state = 'detached'
+    this.#end.detach()
+    this.#window = clock.after(session.windowMs, () => this.over({ code: CloseCode.trunkLost, reason: 'the client did not come back' }, true))
+    this.#tell('detach')
+  }
+
+  /** @internal */
+  trunkLost (): void {
+    // Of one that was still being opened nobody knows.
+    if (this.#state === 'opening') this.over({ code: CloseCode.trunkLost, reason: 'the trunk was lost' }, false)
+    else this.detach()
+  }
+
+  /** @internal Sends what may be sent now. */
+  flush (): void {
+    const { trunk, epoch, tag } = this.#at
+    // Asked before each: what is taken out of the end is on its way.
+    while (trunk.hasRoom) {
+      const event = this.#end.next()
+      if (event === undefined) break
+      const accepted = trunk.sendEvent({ peerId: this.id, epoch, kind: event.binary ? 'binary' : 'text', body: event.data }, tag)
+      if (accepted === 'too big') return this.over({ code: CloseCode.messageTooBig, reason: 'an event is larger than the trunk takes' }, true)
+    }
+    if (this.#pressed && !this.#end.waiting) {
+      this.#pressed = false
+      this.#tell('drain')
+    }
   }
 
   /** @internal The one exit. */
   over (status: { code: number, reason: string }, tell: boolean): void {
-    if (this.#end !== null) return
-    this.#end = status
+    if (this.#state === 'over') return
     // Before `opened` there is nothing to close: a refusal answers the asking.
-    if (tell && this.#early === null) this.trunk.send(frame('close', { code: status.code, reason: fitReason(status.reason), id: 0 }, this.id, this.epoch))
+    if (tell && this.#state !== 'opening') this.#sendClose(status)
+    this.#state = 'over'
+    this.#status = status
+    this.#window?.cancel()
+    this.#acks.stop()
+    this.#end.reset()
     this.#owner.gone()
     try {
       this.emit('close', status)
@@ -138,14 +283,33 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     }
   }
 
+  #attach (id: number, received: number, resumed: boolean): boolean {
+    const { session } = this.#owner
+    const windowBytes = session.windowMs === 0 ? 0 : session.windowBytes
+    if (!this.#end.attach({ received, windowBytes })) return false
+    this.#state = 'attached'
+    const { trunk, epoch } = this.#at
+    trunk.send(frame('opened', { id, key: this.key, resumed, received: this.#end.received, windowBytes, recordings: [] }, this.id, epoch))
+    return true
+  }
+
+  #sendClose ({ code, reason }: { code: number, reason: string }): void {
+    const { trunk, epoch } = this.#at
+    trunk.send(frame('close', { code, reason: fitReason(reason), id: 0 }, this.id, epoch))
+  }
+
+  /** A listener that throws ends this peer, not the trunk of all the others. */
+  #tell<Name extends 'mediaEvent' | 'detach' | 'attach' | 'drain'> (name: Name, ...args: EndpointPeerEvents[Name]): void {
+    try {
+      // TypeScript does not see that the arguments of a name go with it.
+      (this.emit as (name: string, ...args: unknown[]) => boolean).call(this, name, ...args)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
   #failed (error: unknown): void {
     this.#owner.failed(error)
     this.over({ code: CloseCode.internalError, reason: 'internal error' }, true)
-  }
-
-  #write (event: Frame): void {
-    const accepted = this.trunk.sendEvent(event, this.#tag)
-    if (accepted === 'full') this.over({ code: CloseCode.tooSlow, reason: 'the trunk is full' }, true)
-    else if (accepted === 'too big') this.over({ code: CloseCode.messageTooBig, reason: 'an event is larger than the trunk takes' }, true)
   }
 }

@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../logger.js'
+import { sameSecret } from '../secrets.js'
 import { codecs } from './channel.js'
 
 /** Who may open a trunk to a media server: judged before the upgrade, and refused with an HTTP status. */
@@ -34,10 +34,4 @@ export function refuse (socket: Duplex, status: string): void {
   socket.once('close', () => clearTimeout(cut))
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
-/** Compared by their hashes, in a time that tells nothing of where they differ, or how long they are. An empty one is none. */
-export function sameSecret (shown: string, secret: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return secret !== '' && timingSafeEqual(hash(shown), hash(secret))
 }

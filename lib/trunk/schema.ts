@@ -11,6 +11,7 @@ export const VERSION = 1
 export const MAX_BATCH_FRAMES = 65_536
 
 export interface Status { code: number, reason: string, id: number }
+export interface Leave { key: string, code: number, reason: string }
 export interface Hello { version: number, backendId: string, maxMessageBytes: number }
 export interface Welcome { version: number, serverId: string, maxMessageBytes: number, heartbeatMs: number, resumeWindowMs: number }
 export interface Open {
@@ -24,6 +25,10 @@ export interface Open {
   received: number
   /** W3C trace context, `traceparent`; empty: none. */
   trace: string
+  /** Names the client's end among all; empty: it does not say. */
+  asker: string
+  /** Grows with each asking of that end: of two the larger counts, whichever arrives first. */
+  turn: number
 }
 export interface Recording {
   recordingId: string
@@ -72,6 +77,7 @@ export interface Bodies {
   hello: Hello
   welcome: Welcome
   error: Status
+  leave: Leave
 }
 
 export type Kind = keyof Bodies
@@ -123,7 +129,7 @@ export const KINDS: Record<Kind, { number: number, value: 'bytes' | 'string' | '
   open: {
     number: 7,
     value: {
-      roomId: string(1), metadata: string(2), key: string(3), received: uint(4), trace: string(5), id: uint(6)
+      roomId: string(1), metadata: string(2), key: string(3), received: uint(4), trace: string(5), id: uint(6), asker: string(7), turn: uint(8)
     } satisfies Record<keyof Open, Field>
   },
   opened: {
@@ -164,7 +170,8 @@ export const KINDS: Record<Kind, { number: number, value: 'bytes' | 'string' | '
       version: uint(1), serverId: string(2), maxMessageBytes: uint(3), heartbeatMs: uint(4), resumeWindowMs: uint(5)
     } satisfies Record<keyof Welcome, Field>
   },
-  error: { number: 17, value: status }
+  error: { number: 17, value: status },
+  leave: { number: 18, value: { key: string(1), code: uint(2), reason: string(3) } satisfies Record<keyof Leave, Field> }
 }
 
 /** Names the wire, as JSON and PROTOCOL.md spell it: `room_id` for `roomId`. */

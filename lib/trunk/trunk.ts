@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
+import type { ClientOptions } from 'ws'
 import type { RetryPolicy } from '../backoff.js'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
@@ -30,7 +31,11 @@ export interface TrunkOptions {
   handshakeMs: number
   retry: RetryPolicy
   clock: Clock
+  /** How a socket is opened; `ws` does it unless a test has its own. */
+  dial?: Dial | undefined
 }
+
+export type Dial = (url: string, protocols: string[], options: ClientOptions) => WebSocket
 
 export interface TrunkObserver {
   state (state: TrunkState): void
@@ -50,6 +55,7 @@ export class Trunk {
   /** How many there have been: an answer to an earlier one is too late. */
   #attempts = 0
   #upSince = 0
+  #resumeWindowMs = 0
   #stopped: (() => void) | null = null
 
   constructor (options: TrunkOptions, observer: TrunkObserver) {
@@ -67,6 +73,11 @@ export class Trunk {
 
   get outboxBytes (): number {
     return this.#channel?.outboxBytes ?? 0
+  }
+
+  /** For how long the media server of now, or else the last one, holds a session whose client is away. Milliseconds. */
+  get resumeWindowMs (): number {
+    return this.#resumeWindowMs
   }
 
   start (): void {
@@ -132,7 +143,7 @@ export class Trunk {
     const { url, headers, ca, subprotocols, messageBytes } = this.#options
     let socket: WebSocket
     try {
-      socket = new WebSocket(url, subprotocols, {
+      socket = (this.#options.dial ?? dialWebSocket)(url, subprotocols, {
         headers: { ...headers, ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
         ...(ca === undefined ? {} : { ca }),
         perMessageDeflate: false,
@@ -191,7 +202,8 @@ export class Trunk {
     }
   }
 
-  #welcomed ({ serverId, maxMessageBytes, heartbeatMs }: Welcome): void {
+  #welcomed ({ serverId, maxMessageBytes, heartbeatMs, resumeWindowMs }: Welcome): void {
+    this.#resumeWindowMs = resumeWindowMs
     this.#timer?.cancel()
     this.#upSince = this.#options.clock.now()
     this.#channel!.limitMessages(maxMessageBytes)
@@ -219,6 +231,8 @@ export class Trunk {
     this.#stopped!()
   }
 }
+
+const dialWebSocket: Dial = (url, protocols, options) => new WebSocket(url, protocols, options)
 
 function defer (): { promise: Promise<void>, resolve: () => void } {
   let resolve = (): void => {}

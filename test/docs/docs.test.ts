@@ -1,17 +1,21 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
 import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
+import { readMessage } from '../../lib/session/messages.js'
 import { protobufCodec } from '../../lib/trunk/frames.js'
 import { jsonCodec } from '../../lib/trunk/json-frames.js'
 import { KINDS, wireName } from '../../lib/trunk/schema.js'
 import type { Message } from '../../lib/trunk/schema.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
-import { startApp, startMediaServer } from '../support.js'
+import { startEndpoint } from '../endpoint-server.js'
+import { calls, startApp, startMediaServer } from '../support.js'
 import { root, withTable } from './options-table.js'
 
 const readme = await readFile(new URL('README.md', root), 'utf8')
@@ -105,7 +109,7 @@ t.test('README: the client that comes back does', async (t) => {
   const { line } = await run(t, `
     import { WebSocket } from 'ws'
     globalThis.WebSocket = WebSocket
-    ${snippet('trunkline/client').replace('fullJitter(500, 10_000)', 'fullJitter(5, 10)')}
+    ${snippet('mayReconnect').replace('fullJitter(500, 10_000)', 'fullJitter(5, 10)')}
     connect(${JSON.stringify(`${base}/signaling?token={"roomId":"r","peerId":"p"}`)}, (event) => console.log(String(event)))`)
   for (const code of [4001, 1013]) {
     const { peerId } = await server.receive('open')
@@ -120,6 +124,30 @@ t.test('README: the client that comes back does', async (t) => {
   }
 })
 
+t.test('README: the client with a session goes on after its link was cut', async (t) => {
+  const server = await startEndpoint(t)
+  const { base, app } = await startApp(t, server.options)
+  const sockets = new Set<Socket>()
+  app.server.on('upgrade', ({ socket }: IncomingMessage) => sockets.add(socket))
+  const { line } = await run(t, `
+    import { WebSocket } from 'ws'
+    globalThis.WebSocket = WebSocket
+    ${snippet('new Link').replace('new Link({ url', 'new Link({ reconnect: { delayMs: () => 5 }, url')}
+    const link = connect({ url: ${JSON.stringify(`${base}/signaling`)}, token: '{"roomId":"r"}', onEvent: (event) => { console.log(event); link.send('heard ' + event) } })
+    link.on('state', (state) => console.log(state))`)
+  const peer = await server.peers.take()
+  const heard = calls<[Buffer]>(2)
+  peer.on('mediaEvent', heard.fn)
+  peer.send('one')
+  await line(/^one$/)
+  const detached = new Promise<void>((resolve) => peer.once('detach', resolve))
+  for (const socket of sockets) socket.destroy()
+  await detached
+  peer.send('two')
+  await line(/^two$/)
+  t.same((await heard.seen).map(([data]) => data.toString()), ['heard one', 'heard two'])
+})
+
 t.test('README: the test of an app passes', async (t) => {
   const { exited } = await run(t, snippet('trunkline/testing'))
   t.equal(await exited, 0)
@@ -131,7 +159,7 @@ t.test('README: the table of options is the one that the schema makes', async (t
 
 t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
   // The one for browsers apart, which the browser tests stand in for.
-  t.equal(snippets.length, 6)
+  t.equal(snippets.length, 7)
 })
 
 t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
@@ -146,6 +174,13 @@ t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
     for (const frame of frames) protobufCodec.append(parts, frame)
     t.same(Buffer.concat(parts), bytes, 'and is written like that')
   }
+})
+
+t.test('PROTOCOL: the messages of the client link are read as they are described', async (t) => {
+  const lines = [...protocol.matchAll(/^```hex\n(00 7b.*?)^```/gms)][0]![1]!.trim().split('\n')
+  const read = lines.map((line) => readMessage(Buffer.from(line.split('   ')[0]!.replace(/\s/g, ''), 'hex')))
+  t.match(read, [{ kind: 0, control: { type: 'leave' } }, { kind: 1 }, { kind: 2, received: 300 }, { kind: 3 }])
+  t.same(Buffer.from((read[1] as { data: Uint8Array }).data), Buffer.from([0, 0xff]))
 })
 
 t.test('PROTOCOL: the definition is the one in use', async (t) => {

@@ -34,6 +34,8 @@ export function optionsTable (): string {
     ...rows(properties),
     ...rows(properties.limits?.properties ?? {}, 'limits.'),
     ...rows(properties.heartbeat?.properties ?? {}, 'heartbeat.'),
+    ...rows(properties.resume?.properties ?? {}, 'resume.'),
+    ...rows(properties.token?.properties ?? {}, 'token.'),
     ''
   ].join('\n')
 }

@@ -21,7 +21,7 @@ t.test('backoff: anywhere between nothing and a ceiling that doubles up to its b
 
 t.test('close codes: the range carries the advice', async (t) => {
   const back = Object.entries(CloseCode).filter(([, code]) => mayReconnect(code)).map(([name]) => name)
-  t.same(back.sort(), ['goingAway', 'mediaServerReset', 'restart', 'tooSlow', 'trunkLost', 'tryAgainLater'])
+  t.same(back.sort(), ['goingAway', 'mediaServerReset', 'relinking', 'restart', 'tooSlow', 'trunkLost', 'tryAgainLater'])
   t.same([1005, 1006, 4000, 4399].map(mayReconnect), [true, true, true, true])
   t.same([1000, 1002, 1011, 3999, 4400, 4999].map(mayReconnect), [false, false, false, false, false, false])
   t.same([999, 1004, 1005, 1006, 1015, 2000, 5000].map(isSendable), [false, false, false, false, false, false, false])

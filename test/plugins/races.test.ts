@@ -39,6 +39,8 @@ for (let seed = 1; seed <= SEEDS; seed++) {
     const living = new Set<EndpointPeer>()
     const endpoint = createEndpoint({
       token: 'secret',
+      // What is lost with the trunk when the app closes is held no longer than this.
+      resumeWindowMs: 500,
       onPeer: async (peer) => {
         living.add(peer)
         let received = 0

@@ -132,3 +132,57 @@ t.test('holding a lane keeps also the event that a hook is busy with', async () 
   await turn()
   assert.deepEqual(delivered, ['0+', '1+'])
 })
+
+t.test('a reset forgets what waits and what a hook has: none of it passes later, and what comes after it does, in order', async (t) => {
+  const steps = fc.array(fc.constantFrom<Step | 'reset' | 'skip'>('push', 'push', 'push', 'skip', 'reset', 'hold', 'open', 'open', 'settle', 'turn'), { maxLength: 60, size: 'max' })
+  await fc.assert(fc.asyncProperty(steps, fc.integer({ min: 0, max: 2 }), fc.integer({ min: 1, max: 3 }), async (history, hooksCount, everyNth) => {
+    const { lane, delivered, log, answers } = drive((n) => n % everyNth === 0, hooksCount)
+    let pushed = 0
+    let forgotten = -1
+    let skipsAfterReset = 0
+    let droppedAtReset = 0
+    const settle = async (): Promise<void> => {
+      answers.shift()?.(undefined)
+      await turn()
+    }
+    for (const step of history) {
+      if (step === 'push') lane.push(Buffer.from(String(pushed++)), false)
+      else if (step === 'skip') {
+        lane.skip()
+        skipsAfterReset++
+      } else if (step === 'reset') {
+        lane.reset()
+        forgotten = pushed - 1
+        skipsAfterReset = 0
+        droppedAtReset = log.filter((line) => line === 'dropped').length
+        delivered.length = 0
+      } else if (step === 'hold') lane.hold()
+      else if (step === 'open') lane.open()
+      else if (step === 'settle') await settle()
+      else await turn()
+      assert.ok(answers.length <= 1, 'one hook at a time, also across a reset')
+    }
+    lane.open()
+    while (answers.length > 0) await settle()
+    const numbers = delivered.map((text) => Number(text.split('+')[0]))
+    assert.deepEqual(numbers, Array.from({ length: pushed - 1 - forgotten }, (_, i) => forgotten + 1 + i))
+    assert.equal(log.filter((line) => line === 'dropped').length - droppedAtReset, skipsAfterReset)
+  }), { numRuns: 500 })
+  t.pass('the property holds')
+})
+
+t.test('a hook that fails ends the peer, also when its event was forgotten meanwhile', async (t) => {
+  const hooks = new Hooks<unknown>(HOOK_MS, new ManualClock())
+  let fail = (_error: Error): void => {}
+  hooks.add('onUplink', async () => await new Promise<undefined>((_resolve, reject) => { fail = reject }))
+  const failed: Error[] = []
+  const lane = new Lane('onUplink', peer, hooks, {
+    deliver: () => {}, dropped: () => {}, failed: (error) => failed.push(error), full: () => {}, drained: () => {}
+  }, 1e6)
+  lane.open()
+  lane.push(Buffer.from('0'), false)
+  lane.reset()
+  fail(new Error('oops'))
+  await turn()
+  t.match(failed, [{ message: 'oops' }])
+})

@@ -19,14 +19,15 @@ const { root } = protobuf.parse(`
       bytes text = 3; bytes binary = 4; Empty skip = 5; uint64 ack = 6;
       Open open = 7; Opened opened = 8; Status refused = 9; Empty detach = 10; Status close = 11;
       Notification notification = 12; string done = 13; uint64 credit = 14;
-      Hello hello = 15; Welcome welcome = 16; Status error = 17;
+      Hello hello = 15; Welcome welcome = 16; Status error = 17; Leave leave = 18;
     }
   }
   message Empty {}
   message Status { uint32 code = 1; string reason = 2; uint64 id = 3; }
+  message Leave { string key = 1; uint32 code = 2; string reason = 3; }
   message Hello { uint32 version = 1; string backend_id = 2; uint32 max_message_bytes = 3; }
   message Welcome { uint32 version = 1; string server_id = 2; uint32 max_message_bytes = 3; uint32 heartbeat_ms = 4; uint32 resume_window_ms = 5; }
-  message Open { string room_id = 1; string metadata = 2; string key = 3; uint64 received = 4; string trace = 5; uint64 id = 6; }
+  message Open { string room_id = 1; string metadata = 2; string key = 3; uint64 received = 4; string trace = 5; uint64 id = 6; string asker = 7; uint64 turn = 8; }
   message Opened { string key = 1; bool resumed = 2; uint64 received = 3; uint32 window_bytes = 4; repeated Recording recordings = 5; uint64 id = 6; }
   message Recording { string recording_id = 1; string room_id = 2; string status = 3; uint64 revision = 4; uint64 started_at_ms = 5; string file = 6; uint64 duration_ms = 7; string error = 8; }
   message Notification { string id = 1; string room_id = 2; string peer_id = 3; string type = 4; string payload = 5; uint64 at_ms = 6; Recording recording = 7; }
@@ -49,7 +50,7 @@ const bodies: Record<Kind, fc.Arbitrary<unknown>> = {
   binary: bytes,
   skip: fc.constant(null),
   ack: uint53,
-  open: record({ id: uint53, roomId: text, metadata: text, key: text, received: uint53, trace: text }),
+  open: record({ id: uint53, roomId: text, metadata: text, key: text, received: uint53, trace: text, asker: text, turn: uint53 }),
   opened: record({ id: uint53, key: text, resumed: fc.boolean(), received: uint53, windowBytes: uint32, recordings: fc.array(recording, { maxLength: 3 }) }),
   refused: status,
   detach: fc.constant(null),
@@ -59,6 +60,7 @@ const bodies: Record<Kind, fc.Arbitrary<unknown>> = {
   credit: uint53,
   hello: record({ version: uint32, backendId: text, maxMessageBytes: uint32 }),
   welcome: record({ version: uint32, serverId: text, maxMessageBytes: uint32, heartbeatMs: uint32, resumeWindowMs: uint32 }),
+  leave: record({ key: text, code: uint32, reason: text }),
   error: status
 }
 const anyFrame: fc.Arbitrary<Frame> = fc.constantFrom(...Object.keys(KINDS) as Kind[]).chain((kind) =>

@@ -1,0 +1,237 @@
+import Type from 'typebox'
+import type { Static } from 'typebox'
+import Value from 'typebox/value'
+import type { Timer } from '../clock.js'
+import { CloseCode, mayReconnect } from '../close-codes.js'
+import type { JoinAnswer, Link } from '../relay/link.js'
+import type { Status } from '../relay/media-server.js'
+import type { LeaveCause } from '../relay/peer.js'
+import { refusalOf } from '../relay/refusal.js'
+import type { Refusal } from '../relay/refusal.js'
+import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, SKIP, ackMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
+import type { BackendControl } from '../session/messages.js'
+import type { ClientSocket } from './client-socket.js'
+import { NEW } from './dialect.js'
+import type { Admitted, Door, Session } from './dialect.js'
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+const Join = Type.Object({
+  type: Type.Literal('join'),
+  id: count,
+  version: count,
+  client: Type.Optional(Type.String({ maxLength: 128 })),
+  token: Type.Optional(Type.String()),
+  resume: Type.Optional(Type.Object({
+    peerId: Type.String({ minLength: 1, maxLength: 128 }),
+    key: Type.String({ minLength: 1, maxLength: 256 }),
+    received: count
+  }))
+})
+
+/** A message that breaks the protocol: the reason is for the client. */
+class Breach extends Error {}
+
+/**
+ * A client that keeps its end of the session (PROTOCOL.md, "Clients with a session"): here its messages are only told
+ * apart. What it loses with its link it asks for again on the next one.
+ */
+export class SessionLink implements Link {
+  readonly resumes = true
+  readonly #socket: ClientSocket
+  readonly #door: Door
+  #state: 'waiting' | 'joining' | 'in session' | 'closed' = 'waiting'
+  #session: Session | null = null
+  /** That of the asking which the relay has; the answer carries it. */
+  #asked = 0
+  #timer: Timer | null = null
+
+  constructor (socket: ClientSocket, door: Door) {
+    this.#socket = socket
+    this.#door = door
+  }
+
+  start (): void {
+    const { clock, authMs, refused } = this.#door
+    if (refused !== null) {
+      this.#refuse(refusalOf(refused))
+      return
+    }
+    this.#timer = clock.after(authMs, () => this.close({ code: CloseCode.joinTimeout, reason: `no join within ${authMs} ms` }))
+    this.#socket.boundPreAuth()
+    this.#socket.observe({
+      message: (data, binary) => this.#message(data, binary),
+      beat: () => { if (this.#session !== null) this.#tell({ type: 'ping' }) },
+      ended: (reason) => {
+        this.#timer?.cancel()
+        this.#state = 'closed'
+        this.#session?.end(reason)
+      }
+    })
+  }
+
+  // From the relay
+
+  joined ({ key, resumed, received, windowBytes, peerId, roomId, resumeMs }: JoinAnswer): void {
+    this.#tell({
+      type: 'joined', id: this.#asked, peerId, roomId, key, resumed, received, windowBytes, heartbeatMs: this.#door.heartbeatMs, resumeWindowMs: resumeMs
+    })
+  }
+
+  suspended (): void {
+    this.#tell({ type: 'trunk', state: 'down' })
+  }
+
+  rejoin (reason: 'trunk' | 'token'): void {
+    this.#tell({ type: 'rejoin', reason })
+  }
+
+  send (data: Buffer, binary: boolean): void {
+    if (binary) this.#socket.send(asBuffer(binaryEventMessage(data)), true)
+    else this.#socket.send(data, false)
+  }
+
+  skip (): void {
+    this.#socket.send(asBuffer(skipMessage()), true)
+  }
+
+  ack (received: number): void {
+    this.#socket.send(asBuffer(ackMessage(received)), true)
+  }
+
+  pause (): void {
+    this.#socket.pause()
+  }
+
+  resume (): void {
+    this.#socket.resume()
+  }
+
+  close ({ code, reason }: Status): void {
+    this.#state = 'closed'
+    this.#session = null
+    this.#timer?.cancel()
+    this.#socket.close(code, reason)
+  }
+
+  // From the client
+
+  #message (data: Buffer, binary: boolean): void {
+    try {
+      if (this.#state === 'in session') this.#inSession(data, binary)
+      else if (this.#state === 'waiting') this.#first(data, binary)
+      // While it is asking it has nothing to say but that it leaves: the rest is of before.
+      else if (this.#state === 'joining' && binary && data[0] === CONTROL) this.#control(data)
+    } catch (error) {
+      if (!(error instanceof Breach)) throw error
+      this.#end({ code: CloseCode.protocolError, reason: error.message }, 'bad message')
+    }
+  }
+
+  #first (data: Buffer, binary: boolean): void {
+    if (!binary || data[0] !== CONTROL) throw new Breach('the first message must be join')
+    const control = parse(data)
+    if (control.type !== 'join') throw new Breach('the first message must be join')
+    this.#join(control)
+  }
+
+  #inSession (data: Buffer, binary: boolean): void {
+    if (!binary) {
+      this.#session?.uplink(data, false)
+      return
+    }
+    // The kinds that come often are read where they are.
+    switch (data[0]) {
+      case BINARY_EVENT: this.#session?.uplink(data.subarray(1), true); return
+      case CONTROL: this.#control(data); return
+      case ACK: case SKIP: {
+        const message = readOrBreach(data)
+        if (message?.kind === ACK) this.#session?.ack(message.received)
+        else this.#session?.skip()
+        return
+      }
+      case undefined: throw new Breach('an empty binary message')
+    }
+  }
+
+  #control (data: Buffer): void {
+    const control = parse(data)
+    if (control.type === 'leave') {
+      const session = this.#session
+      if (session === null) this.close({ code: CloseCode.normal, reason: 'left' })
+      else session.end({ code: CloseCode.normal, reason: 'left', cause: 'client' })
+    } else if (control.type === 'join' && this.#state === 'in session') {
+      this.#join(control)
+    }
+    // Others are of a later version, or come out of turn.
+  }
+
+  #join (control: object): void {
+    if (!Value.Check(Join, control)) throw new Breach('a join that is none')
+    if (control.version !== LINK_VERSION) throw new Breach(`version ${control.version} is not spoken here`)
+    this.#state = 'joining'
+    this.#timer?.cancel()
+    // Not paused: that it is closed must be seen now. Asking for somebody who has come back on another link would take that one's place.
+    void this.#admit(control)
+  }
+
+  async #admit ({ id, client = '', token, resume }: Static<typeof Join>): Promise<void> {
+    const resumption = { ...NEW, ...resume, asker: client, turn: id }
+    try {
+      const admitted = await this.#door.admit(token ?? null)
+      if (this.#stateNow !== 'joining') return
+      this.#socket.admitted()
+      this.#state = 'in session'
+      this.#asked = id
+      if (this.#session === null) this.#enter(admitted, resumption)
+      else admitted.renew(this.#session, resumption)
+    } catch (error) {
+      this.#refuse(refusalOf(error))
+    }
+  }
+
+  #enter (admitted: Admitted, resumption: typeof NEW): void {
+    const session = admitted.enter(this, resumption)
+    if (this.#stateNow === 'in session') this.#session = session
+  }
+
+  #refuse ({ code, message }: Refusal): void {
+    this.#end({ code, reason: message }, 'refused')
+  }
+
+  /** Ends the link, and with it the session: unless the client is told to come back, which it may do with its session. */
+  #end (status: Status, cause: LeaveCause): void {
+    const session = this.#session
+    if (session === null) this.close(status)
+    else session.end({ ...status, cause: mayReconnect(status.code) ? 'link lost' : cause })
+  }
+
+  #tell (control: BackendControl): void {
+    this.#socket.send(asBuffer(controlMessage(control)), true)
+  }
+
+  /** The state after an await, which the compiler takes for the one before. */
+  get #stateNow (): 'waiting' | 'joining' | 'in session' | 'closed' {
+    return this.#state
+  }
+}
+
+/** @throws Breach */
+function parse (data: Buffer): { type?: unknown } {
+  const message = readOrBreach(data)
+  const control = message?.kind === CONTROL ? message.control : null
+  if (typeof control !== 'object' || control === null) throw new Breach('a control message that is no object')
+  return control
+}
+
+function readOrBreach (data: Buffer): ReturnType<typeof readMessage> {
+  try {
+    return readMessage(data)
+  } catch {
+    throw new Breach('a malformed binary message')
+  }
+}
+
+function asBuffer (bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

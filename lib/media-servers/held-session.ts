@@ -1,0 +1,188 @@
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode } from '../close-codes.js'
+import type { Accepted, Attachment, AttachmentReceiver, MediaServer, OpenAnswer, OpenRequest, Status } from '../relay/media-server.js'
+import { Acknowledger } from '../session/acknowledger.js'
+import { DEFAULT_WINDOW_BYTES, End } from '../session/end.js'
+import { unpinned } from '../unpinned.js'
+
+export interface HoldOptions {
+  /** How long a session is held whose link is lost, in milliseconds; 0: none is. */
+  windowMs: number
+  clock: Clock
+}
+
+/** The media server's end of one session, in place of a media server that has none. */
+export class HeldSession implements AttachmentReceiver {
+  readonly key: string
+  readonly #request: OpenRequest
+  readonly #options: HoldOptions
+  readonly #gone: () => void
+  readonly #end = new End<{ data: Buffer, binary: boolean }>()
+  readonly #acks: Acknowledger
+  #inner: Attachment | null = null
+  /** Who hears of it; null while nobody is attached. */
+  #receiver: AttachmentReceiver | null = null
+  /** Which attachment is heard: what others still say is too late. */
+  #attachment: HeldAttachment | null = null
+  #window: Timer | null = null
+
+  constructor (request: OpenRequest, key: string, options: HoldOptions, gone: () => void) {
+    this.#request = request
+    this.key = key
+    this.#options = options
+    this.#gone = gone
+    this.#acks = new Acknowledger(this.#end, options.clock, (received) => this.#receiver?.ack(received))
+  }
+
+  begin (mediaServer: MediaServer, receiver: AttachmentReceiver): Attachment {
+    const attachment = this.#attach(receiver)
+    this.#inner = mediaServer.open({ ...this.#request, key: '', received: 0 }, this)
+    return attachment
+  }
+
+  /** Its client is back, and shows the right key. */
+  resume ({ received }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+    this.#window?.cancel()
+    this.#end.detach()
+    const attachment = this.#attach(receiver)
+    // Not at once: who is opening has not got its attachment yet.
+    queueMicrotask(() => {
+      if (this.#attachment !== attachment) return
+      if (!this.#end.attach({ received, windowBytes: DEFAULT_WINDOW_BYTES })) this.#refuse({ code: CloseCode.protocolError, reason: 'received what was never sent' })
+      else {
+        receiver.opened({ key: this.key, resumed: true, received: this.#end.received, windowBytes: DEFAULT_WINDOW_BYTES })
+        this.#flush()
+      }
+    })
+    return attachment
+  }
+
+  /** It is over for the media server too. */
+  end (status: Status): void {
+    this.#inner?.close(status.code, status.reason)
+    this.forget()
+  }
+
+  /** The trunk is lost, and the session with it. */
+  forget (): void {
+    this.#window?.cancel()
+    this.#acks.stop()
+    this.#end.reset()
+    this.#inner = this.#receiver = this.#attachment = null
+    this.#gone()
+  }
+
+  // From the client, through the attachment of the moment
+
+  send (from: HeldAttachment, data: Buffer, binary: boolean): Accepted {
+    if (from !== this.#attachment || this.#inner === null || !this.#end.take(data.length)) return 'full'
+    const accepted = this.#inner.send(data, binary)
+    this.#acks.took()
+    return accepted
+  }
+
+  skipFrom (from: HeldAttachment): void {
+    if (from !== this.#attachment || !this.#end.take(0)) return
+    this.#inner?.skip()
+    this.#acks.took()
+  }
+
+  acked (from: HeldAttachment, received: number): void {
+    if (from !== this.#attachment || !this.#end.attached) return
+    const acked = this.#end.ack(received)
+    if (acked === 'taken') this.#flush()
+    else if (acked === 'beyond') this.#close({ code: CloseCode.protocolError, reason: 'an acknowledgement of what was never sent' })
+  }
+
+  detach (from: HeldAttachment): void {
+    if (from !== this.#attachment) return
+    this.#end.detach()
+    this.#window = this.#options.clock.after(this.#options.windowMs, () => this.end({ code: CloseCode.normal, reason: 'the client did not come back' }))
+  }
+
+  leave (from: HeldAttachment, status: Status): void {
+    if (from === this.#attachment) this.end(status)
+  }
+
+  // From the media server
+
+  opened (_answer: OpenAnswer): void {
+    this.#end.attach({ received: 0, windowBytes: DEFAULT_WINDOW_BYTES })
+    this.#receiver?.opened({ key: this.key, resumed: false, received: 0, windowBytes: DEFAULT_WINDOW_BYTES })
+    this.#flush()
+  }
+
+  refused (status: Status): void {
+    const receiver = this.#receiver
+    this.forget()
+    receiver?.refused(status)
+  }
+
+  event (data: Buffer, binary: boolean): void {
+    const kept = unpinned(data)
+    if (this.#end.push({ data: kept, binary }, kept.length)) this.#flush()
+    else this.#close({ code: CloseCode.tooSlow, reason: 'too far behind' })
+  }
+
+  skip (): void {}
+
+  ack (_received: number): void {}
+
+  closed (status: Status): void {
+    const receiver = this.#receiver
+    this.forget()
+    receiver?.closed(status)
+  }
+
+  #attach (receiver: AttachmentReceiver): HeldAttachment {
+    this.#receiver = receiver
+    this.#attachment = new HeldAttachment(this)
+    return this.#attachment
+  }
+
+  #flush (): void {
+    for (let event = this.#end.next(); event !== undefined; event = this.#end.next()) this.#receiver?.event(event.data, event.binary)
+  }
+
+  /** Ends it in both directions. */
+  #close (status: Status): void {
+    const receiver = this.#receiver
+    this.end(status)
+    receiver?.closed(status)
+  }
+
+  #refuse (status: Status): void {
+    const receiver = this.#receiver
+    this.end(status)
+    receiver?.refused(status)
+  }
+}
+
+/** One attachment of the session: only the latest is heard. */
+class HeldAttachment implements Attachment {
+  readonly #session: HeldSession
+
+  constructor (session: HeldSession) {
+    this.#session = session
+  }
+
+  send (data: Buffer, binary: boolean): Accepted {
+    return this.#session.send(this, data, binary)
+  }
+
+  skip (): void {
+    this.#session.skipFrom(this)
+  }
+
+  ack (received: number): void {
+    this.#session.acked(this, received)
+  }
+
+  detach (): void {
+    this.#session.detach(this)
+  }
+
+  close (code: number, reason: string): void {
+    this.#session.leave(this, { code, reason })
+  }
+}

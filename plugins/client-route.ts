@@ -1,0 +1,115 @@
+import type { WebSocket } from '@fastify/websocket'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../lib/clock.js'
+import { CloseCode } from '../lib/close-codes.js'
+import type { Connections } from '../lib/connections.js'
+import { ClientSocket } from '../lib/dialects/client-socket.js'
+import type { Dialect, Door } from '../lib/dialects/dialect.js'
+import type { Settings } from '../lib/options.js'
+import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
+import { refusalOf } from '../lib/relay/refusal.js'
+import type { Refusal } from '../lib/relay/refusal.js'
+import type { Relay } from '../lib/relay/relay.js'
+import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
+
+/** What a route needs of the plugin. */
+export interface RouteContext<Metadata> {
+  settings: Settings
+  clock: Clock
+  relay: Relay<Metadata>
+  admission: Admission<FastifyRequest, Metadata>
+  connections: Connections
+}
+
+/** The route of one dialect: who is let in through it, and to whom its sockets are given. */
+export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dialect: Dialect, context: RouteContext<Metadata>): void {
+  const { settings, admission, relay, connections, clock } = context
+  const { limits } = settings
+  const identities = new WeakMap<FastifyRequest, CheckedIdentity<Metadata>>()
+  const refusals = new WeakMap<FastifyRequest, Refusal>()
+
+  app.get(url, {
+    websocket: true,
+    // The token may stand in the query, and Fastify logs the URL of every request.
+    logSerializers: { req: withoutQuery },
+    preValidation: async (request, reply) => {
+      if (!request.ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
+      const protocols = protocolsOf(request)
+      try {
+        checkOrigin(request, settings.origins)
+        if (dialect.credentials(protocols) === 'upgrade') identities.set(request, await admission.admit(request, credentialsOf(request, settings.cookie)))
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!dialect.refusesByCode(protocols)) return await refuse(request, reply, refusal)
+        logRefusal(request, refusal)
+        refusals.set(request, refusal)
+      }
+    }
+  }, (socket, request) => {
+    // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
+    app.websocketServer.clients.delete(socket)
+    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
+    const isKnown = identities.has(request)
+    const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
+    if (isOneTooMany) client.close(CloseCode.tryAgainLater, 'too many at once')
+    connections.add(client, isKnown || isOneTooMany)
+    socket.once('close', () => connections.delete(client))
+    const door: Door = {
+      clock,
+      log: request.log,
+      authMs: limits.authMs,
+      queueBytes: limits.uplinkQueueBytes,
+      heartbeatMs: settings.heartbeat.clientMs,
+      protocol: socket.protocol,
+      refused: refusals.get(request) ?? null,
+      async admit (token) {
+        const identity = identities.get(request) ?? await admit(request, token)
+        connections.known(client)
+        return {
+          enter: (link, resumption) => relay.enter(identity, link, resumption, request.log),
+          // The relay made it: there is no other kind.
+          renew: (session, resumption) => relay.renew(identity, session as ReturnType<typeof relay.enter>, resumption)
+        }
+      }
+    }
+    dialect.accept(client, door)
+  })
+
+  /** Of who shows in a message who they are, or has shown it with the upgrade and brings no token in the message. */
+  async function admit (request: FastifyRequest, token: string | null): Promise<CheckedIdentity<Metadata>> {
+    try {
+      return await admission.admit(request, token === null ? credentialsOf(request, settings.cookie) : { token, from: 'message' })
+    } catch (error) {
+      logRefusal(request, refusalOf(error))
+      throw error
+    }
+  }
+}
+
+function protocolsOf ({ headers }: FastifyRequest): string[] {
+  return (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+}
+
+async function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Promise<void> {
+  logRefusal(request, refusal)
+  const { httpStatus, message } = refusal
+  if (httpStatus === 503 || httpStatus === 429) reply.header('retry-after', '1')
+  await reply.code(httpStatus).send({ statusCode: httpStatus, error: message, message, code: refusal.code })
+}
+
+function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
+  const { origin } = request.headers
+  const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }), ...(cause === undefined ? {} : { err: cause }) }
+  if (httpStatus >= 500) request.log.error(fields, 'a client could not be authenticated')
+  else request.log.info(fields, 'a client is refused')
+}
+
+function withoutQuery (request: FastifyRequest): object {
+  return {
+    method: request.method,
+    url: request.url.split('?', 1)[0],
+    host: request.host,
+    remoteAddress: request.ip,
+    remotePort: request.socket?.remotePort
+  }
+}
