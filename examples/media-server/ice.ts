@@ -42,16 +42,16 @@ export class StunWatch {
   readonly #now: () => number
   #agent: IceAgent | undefined
   #since: number
-  #heard = false
+  #heardAt = -Infinity
 
   constructor (now: () => number = () => performance.now()) {
     this.#now = now
     this.#since = now()
   }
 
-  /** Whether the client has been heard of yet. */
-  get heard (): boolean {
-    return this.#heard
+  /** When the last request came; -Infinity: none has yet. */
+  get heardAt (): number {
+    return this.#heardAt
   }
 
   /** Milliseconds since the last request; 0 while none can be expected. */
@@ -72,8 +72,7 @@ export class StunWatch {
     if (agent === undefined) return false
     // werift checks no message integrity; the names of both sides at least have to be right.
     if (request.getAttributeValue('USERNAME') !== `${agent.localUsername}:${agent.remoteUsername}`) return false
-    this.#since = this.#now()
-    this.#heard = true
+    this.#since = this.#heardAt = this.#now()
     // werift stays with the first pair that the browser nominated, even when the browser has moved to another: with two
     // addresses here (a network's and loopback) DTLS then never gets through.
     const pair = agent.nominated

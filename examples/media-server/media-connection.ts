@@ -4,6 +4,7 @@ import {
   useNACK, useOPUS, usePLI, useSdesMid, type RTCDtlsTransport, type RTCRtpTransceiver, type RtcpPacket,
   type RtpPacket
 } from 'werift'
+import type { Heard } from './absentees.js'
 import type { Sink, Source } from './forwarder.js'
 import { iceOptions, StunWatch } from './ice.js'
 import type { Answer, Connection, ConnectionEnd, Plan } from './participant.js'
@@ -38,6 +39,7 @@ export class MediaConnection implements Connection {
   #dtls: RTCDtlsTransport | undefined
   #answering = Promise.resolve()
   #stopSettling: (() => void) | undefined
+  #mediaAt = -Infinity
   #ended = false
 
   constructor ({ address, onEnd }: MediaConnectionOptions) {
@@ -63,6 +65,10 @@ export class MediaConnection implements Connection {
     // has been "used for sending" is exempt.
     this.#pc.onTransceiverAdded.subscribe((transceiver) => { transceiver.usedForSender = true })
     this.#silenceCheck = setInterval(() => { this.#checkSilence() }, SILENCE_CHECK_MS)
+  }
+
+  get heard (): Heard {
+    return { media: this.#mediaAt, stun: this.#stun.heardAt }
   }
 
   answer (offer: string, plan: (mLines: MLine[]) => Plan): Promise<Answer> {
@@ -158,6 +164,7 @@ export class MediaConnection implements Connection {
       if (state === 'closed') this.#end('closed')
       else if (state === 'failed') this.#end('failed')
     })
+    dtls.onRtp.subscribe(() => { this.#mediaAt = performance.now() })
     // werift looks for the sender of a key frame request among its own senders before it looks whom the request is for,
     // so the requests of a browser which also publishes never arrive there.
     dtls.onRtcp.subscribe((packet) => {
@@ -169,7 +176,7 @@ export class MediaConnection implements Connection {
 
   #checkSilence (): void {
     const silence = this.#stun.silence
-    if (silence > (this.#stun.heard ? SILENCE_MS : FIRST_STUN_MS)) this.#end('silent')
+    if (silence > (this.#stun.heardAt > -Infinity ? SILENCE_MS : FIRST_STUN_MS)) this.#end('silent')
   }
 
   /** A browser sorts tracks into streams by this label; each track gets a stream of its own. */

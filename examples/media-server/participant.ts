@@ -1,3 +1,4 @@
+import type { Heard } from './absentees.js'
 import { Forwarder, type Sink, type Source } from './forwarder.js'
 import { MediaEventError, type EventOf, type PeerEvent, type ServerEvent } from './media-events.js'
 import { toWire, type Room, type Track } from './room.js'
@@ -7,7 +8,6 @@ import { Slots, type MLine } from './slots.js'
 export const MAX_TRACKS = 4
 /** The longest offer that is looked at, in characters. */
 export const MAX_SDP_LENGTH = 256 * 1024
-
 /** The most m-lines of an offer; a full room needs some sixty. */
 export const MAX_M_LINES = 150
 /** The most events that wait for an answer; it takes milliseconds, so only one that never comes lets so many wait. */
@@ -30,6 +30,7 @@ export type ConnectionEnd = 'closed' | 'failed' | 'silent'
 
 /** The media transport of one client, as its negotiations need it. */
 export interface Connection {
+  readonly heard: Heard
   /** Answers an offer. @throws when it cannot be answered */
   answer (offer: string, plan: (mLines: MLine[]) => Plan): Promise<Answer>
   /** Resolves when the next negotiation may begin. Never rejects. */
@@ -93,6 +94,10 @@ export class Participant {
 
   get metadataJson (): string {
     return this.#metadataJson
+  }
+
+  get heard (): Heard {
+    return this.#connection.heard
   }
 
   get tracks (): Iterable<Track> {

@@ -1,3 +1,4 @@
+import { Absentees, type Timing } from './absentees.js'
 import { decodePeerEvent, encodeServerEvent, MediaEventError } from './media-events.js'
 import { Participant, type Connection, type ConnectionEnd } from './participant.js'
 import { Room } from './room.js'
@@ -10,7 +11,8 @@ export interface Peer {
   readonly id: string
   readonly roomId: string
   on (event: 'mediaEvent', listener: (data: Uint8Array, binary: boolean) => void): unknown
-  on (event: 'close', listener: () => void): unknown
+  on (event: 'detach' | 'attach' | 'close', listener: () => void): unknown
+  /** While the peer is detached, what is sent waits in its session. */
   send (data: Uint8Array): void
   close (code: number, reason: string): void
 }
@@ -25,6 +27,8 @@ export interface SfuOptions {
   readonly connect: (onEnd: (end: ConnectionEnd) => void) => Connection
   /** What went wrong with one client, and did not go on to anyone else. */
   readonly onError?: (error: unknown, peer: Peer) => void
+  /** For tests. */
+  readonly timing?: Timing
 }
 
 interface Seat {
@@ -38,13 +42,18 @@ const INTERNAL_ERROR = 1011
 /** In the range that a client comes back from. */
 const MEDIA_LOST = 4002
 
-/** The selective forwarding unit: peers come in, sit in their rooms, and go. What goes wrong with one ends that one. */
+/**
+ * The selective forwarding unit: peers come in, sit in their rooms, and go. What goes wrong with one ends that one. Who loses
+ * its signaling keeps its seat as long as its media goes on.
+ */
 export class Sfu {
   readonly #options: SfuOptions
   readonly #rooms = new Map<string, { readonly room: Room, readonly seats: Set<Seat> }>()
+  readonly #absentees: Absentees<Seat>
 
   constructor (options: SfuOptions) {
     this.#options = options
+    this.#absentees = new Absentees((seat) => { this.#mediaEnded(seat, 'silent') }, options.timing)
   }
 
   /** How many rooms there are; one that the last peer has left is none. */
@@ -68,6 +77,12 @@ export class Sfu {
     entry.seats.add(seat)
     // A peer may come to its end while it is sent something, in the midst of a change to its room: that is finished first.
     peer.on('close', () => { queueMicrotask(() => { this.#remove(seat) }) })
+    peer.on('detach', () => {
+      const { participant } = seat
+      // Until it has joined there is nothing that the others see of it.
+      if (participant !== undefined) this.#absentees.add(seat, () => participant.heard)
+    })
+    peer.on('attach', () => { this.#absentees.delete(seat) })
     peer.on('mediaEvent', (data, binary) => {
       if (!entry.seats.has(seat)) return
       try {
@@ -122,6 +137,7 @@ export class Sfu {
   #leave (seat: Seat): void {
     const { participant, room } = seat
     if (participant === undefined) return
+    this.#absentees.delete(seat)
     seat.participant = undefined
     room.leave(participant)
   }

@@ -5,6 +5,7 @@ import trunkline from 'trunkline'
 import type { TrunklineOptions } from 'trunkline'
 import { bundlePage } from './page-bundle.js'
 import { signToken, verifyToken } from './token.js'
+import type { Claims } from './token.js'
 
 export interface AppOptions {
   mediaServer: TrunklineOptions['mediaServer']
@@ -17,7 +18,17 @@ export interface AppOptions {
   trustProxy?: boolean
 }
 
+/** What a client needs to come in. */
+interface Ticket {
+  peerId: string
+  /** Of the app; the route is that of the client's kind. */
+  url: string
+  token: string
+}
+
 const DAY_MS = 24 * 60 * 60 * 1000
+/** How long after its end a token still gets a new one: a laptop that was closed overnight comes back to its call. */
+const RENEWAL_MS = DAY_MS
 
 const admissionSchema = {
   params: {
@@ -46,6 +57,9 @@ const SECURITY_HEADERS = {
 export async function buildApp ({ mediaServer, secret = randomBytes(32).toString('base64url'), tokenMs = DAY_MS, logger = false, trustProxy = false }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({ logger, trustProxy })
 
+  const ticket = (request: FastifyRequest, claims: Omit<Claims, 'expiresAt'>): Ticket =>
+    ({ peerId: claims.peerId, url: signalingUrl(request), token: signToken({ ...claims, expiresAt: Date.now() + tokenMs }, secret) })
+
   app.addHook('onSend', async (_request, reply) => { reply.headers(SECURITY_HEADERS) })
 
   await app.register(trunkline, {
@@ -59,7 +73,16 @@ export async function buildApp ({ mediaServer, secret = randomBytes(32).toString
   app.post<{ Params: { roomId: string }, Body: { name: string } }>('/rooms/:roomId/peers', { schema: admissionSchema }, async (request) => {
     const peerId = randomUUID()
     const { params: { roomId }, body: { name } } = request
-    return { peerId, url: signalingUrl(request), token: signToken({ peerId, roomId, name: name.trim(), expiresAt: Date.now() + tokenMs }, secret) }
+    return ticket(request, { peerId, roomId, name: name.trim() })
+  })
+
+  app.post<{ Params: { roomId: string, peerId: string } }>('/rooms/:roomId/peers/:peerId/token', async (request, reply) => {
+    const [, shown = ''] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
+    // Nothing but the token says who is asking: the address only has to agree with it.
+    const { peerId, roomId, name } = verifyToken(shown, secret, Date.now() - RENEWAL_MS)
+    if (peerId !== request.params.peerId || roomId !== request.params.roomId) return reply.code(403).send({ message: 'the token is of another peer' })
+    reply.header('cache-control', 'no-store')
+    return ticket(request, { peerId, roomId, name })
   })
 
   app.get('/health', async (_request, reply) => {

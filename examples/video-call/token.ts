@@ -12,11 +12,13 @@ export interface Claims {
 /** Not one of our tokens, or one that somebody has changed. */
 export class InvalidTokenError extends Error {
   override name = 'InvalidTokenError'
+  readonly statusCode = 401
 }
 
 /** One of ours, from too long ago. */
 export class ExpiredTokenError extends Error {
   override name = 'ExpiredTokenError'
+  readonly statusCode = 401
   /** Trunkline tells the client "expired token" by this. */
   readonly code = 'TOKEN_EXPIRED'
 }

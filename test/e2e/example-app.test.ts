@@ -12,6 +12,7 @@ import type { Ticket } from './support/app-process.js'
 import { until } from './support/until.js'
 
 const SECRET = 'a secret of the tests'
+const DAY_MS = 24 * 60 * 60 * 1000
 
 t.test('a token is taken as it was signed, and not otherwise', async (t) => {
   const claims = { peerId: 'p', roomId: 'r', name: 'Ada', expiresAt: 2_000 }
@@ -62,6 +63,32 @@ t.test('nobody gets in with a token of another secret, or of yesterday', async (
     await t.rejects(FakeClient.connect(`${url.replace('http', 'ws')}/signaling?token=${token}`), new UpgradeRefused(401, {}))
   }
   t.same(mediaServer.takeAll().filter(({ kind }) => kind === 'open'), [], 'the media server has not heard of them')
+})
+
+t.test('a token gets a newer one for the same peer, for a day after its end', async (t) => {
+  const mediaServer = await FakeMediaServer.listen()
+  t.teardown(() => mediaServer.close())
+  const app = await buildApp({ mediaServer: mediaServer.options, secret: SECRET })
+  t.teardown(() => app.close())
+  const claims = { peerId: 'p', roomId: 'r', name: 'Ada' }
+  const signed = (leftMs: number, secret = SECRET): string => signToken({ ...claims, expiresAt: Date.now() + leftMs }, secret)
+  const renew = async (authorization: string | undefined, url = '/rooms/r/peers/p/token') =>
+    await app.inject({ method: 'POST', url, headers: authorization === undefined ? {} : { authorization } })
+
+  for (const leftMs of [60_000, -1, -DAY_MS + 60_000]) {
+    const response = await renew(`Bearer ${signed(leftMs)}`)
+    t.equal(response.statusCode, 200, `${leftMs} ms before its end`)
+    const { peerId, token } = response.json<Ticket>()
+    t.equal(peerId, 'p')
+    const { expiresAt, ...said } = verifyToken(token, SECRET)
+    t.same(said, claims, 'it says the same')
+    t.ok(expiresAt > Date.now() + 60_000, 'and lasts longer')
+    t.equal(response.headers['cache-control'], 'no-store')
+  }
+  for (const shown of [undefined, '', 'Bearer', 'Bearer x.y', `Basic ${signed(60_000)}`, `Bearer ${signed(-DAY_MS - 60_000)}`, `Bearer ${signed(60_000, 'another secret')}`]) {
+    t.equal((await renew(shown)).statusCode, 401, `'${shown}'`)
+  }
+  for (const url of ['/rooms/r/peers/other/token', '/rooms/other/peers/p/token']) t.equal((await renew(`Bearer ${signed(60_000)}`, url)).statusCode, 403, url)
 })
 
 t.test('the page and the admission', async (t) => {

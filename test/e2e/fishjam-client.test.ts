@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
+import { ChaosProxy } from 'trunkline/testing'
 import { withoutChromium } from '../setup/chromium.js'
 import { launchBrowser } from './support/browser.js'
 import { startFishjamApp } from './support/fishjam-app.js'
@@ -10,6 +11,8 @@ const RETRY_MS = 100
 const RECONNECT = { maxAttempts: 100, initialDelay: RETRY_MS, delay: 0 }
 /** Whoever is not back after so long has not even tried. */
 const WATCH_MS = 20 * RETRY_MS
+/** Beyond it the backend has cut a client that does not answer its goodbye. */
+const FROZEN_MS = 1_500
 
 t.test("Fishjam's client, unmodified", { skip: withoutChromium() }, async (t) => {
   const server = await startFishjamApp()
@@ -18,10 +21,10 @@ t.test("Fishjam's client, unmodified", { skip: withoutChromium() }, async (t) =>
   t.teardown(() => browser.close())
   const { app, shown, joined, sockets } = server
 
-  const connect = async (token: string): Promise<Page> => {
+  const connect = async (token: string, { url, signaling } = { url: server.url, signaling: server.signaling }): Promise<Page> => {
     const page = await browser.browser.newPage()
-    await page.goto(server.url)
-    await page.evaluate(`fishjam.connect(${JSON.stringify(server.signaling)}, ${JSON.stringify(token)}, ${JSON.stringify(RECONNECT)})`)
+    await page.goto(url)
+    await page.evaluate(`fishjam.connect(${JSON.stringify(signaling)}, ${JSON.stringify(token)}, ${JSON.stringify(RECONNECT)})`)
     return page
   }
   const heard = async (page: Page, event: string): Promise<Array<string | null>> => await page.evaluate(`fishjam.heard(${JSON.stringify(event)})`)
@@ -87,6 +90,25 @@ t.test("Fishjam's client, unmodified", { skip: withoutChromium() }, async (t) =>
     t.equal(timesJoined('twice'), 2, 'each has joined once')
     t.same(await heard(winner, 'socketClose'), [], 'the newer one has stayed')
     t.equal(app.trunkline.peers.get('twice')?.state, 'joined', 'the peer is there')
+    await loser.close()
+    await winner.close()
+  })
+
+  await t.test('stops when it comes to again, and a newer one has taken its place meanwhile', async (t) => {
+    const proxy = await ChaosProxy.listen({ target: { port: Number(new URL(server.url).port) } })
+    t.teardown(() => proxy.close())
+    const loser = await connect('frozen', { url: `http://127.0.0.1:${proxy.port}`, signaling: `ws://127.0.0.1:${proxy.port}` })
+    await hears(loser, 'joined')
+    proxy.freeze()
+    const winner = await connect('frozen')
+    await hears(winner, 'joined')
+    await throughout('the older one has heard of it', async () => (await heard(loser, 'socketClose')).length === 0, FROZEN_MS)
+    proxy.thaw()
+    t.same(await hears(loser, 'authError'), ['peer not found'], 'it hears why')
+    await throughout('one of the two comes again', () => timesShown('frozen') === 2, WATCH_MS)
+    t.equal(timesJoined('frozen'), 2, 'each has joined once')
+    t.same(await heard(winner, 'socketClose'), [], 'the newer one has stayed')
+    t.equal(app.trunkline.peers.get('frozen')?.state, 'joined', 'the peer is there')
     await loser.close()
     await winner.close()
   })

@@ -13,7 +13,7 @@ t.test('a call comes back after the media server was killed', { skip: withoutChr
   for (const caller of callers) await caller.join(app, 'call')
   await allSeeEachOther(callers)
   const peerIds = callers.map(({ peerId }) => peerId)
-  for (const { browser } of callers) await browser.page.evaluate('probe.countReconnections()')
+  for (const caller of callers) await caller.watch()
   const killed = await app.mediaServer()
 
   process.kill(killed.pid, 'SIGKILL')
@@ -33,15 +33,25 @@ t.test('a call comes back after the media server was killed', { skip: withoutChr
   t.equal(started.port, killed.port, 'on the same port')
   t.ok(isAlive(app.pid), 'the backend is the same process')
 
-  for (const { name, browser } of callers) {
-    await until(`${name} has come back by itself, without loading its page again`, () => browser.page.evaluate<boolean>('probe.reconnections() > 0'))
+  for (const caller of callers) {
+    await until(`${caller.name} has come back by itself, without loading its page again`, async () => (await caller.watched()).resets > 0)
   }
   await allSeeEachOther(callers)
   t.pass(`everybody sees and hears everybody again after ${elapsedMs()} ms`)
-  for (const [index, { name, browser }] of callers.entries()) {
-    t.equal(await browser.page.evaluate('probe.peerId()'), peerIds[index], `${name} is the same peer`)
+  for (const [index, { name, page }] of callers.entries()) {
+    t.equal(await page.evaluate('probe.peerId()'), peerIds[index], `${name} is the same peer`)
+  }
+  for (const caller of callers) {
+    t.match(await caller.watched(), { state: 'joined', resets: 1, sameEndpoint: false }, `${caller.name} has begun anew once, with a new endpoint on the same link`)
   }
   t.match(await app.health(), { trunk: 'up', trunks: 1, peers: 2, rooms: 1 }, 'the backend has nobody more')
+
+  const [red] = callers as [Caller, Caller]
+  await red.watch()
+  await red.page.evaluate("trunklineCall.endpoint.emit('connectionError', { message: 'ICE connection failed', event: null })")
+  await until('Red has another endpoint', async () => !(await red.watched()).sameEndpoint)
+  await allSeeEachOther(callers)
+  t.match(await red.watched(), { state: 'joined', states: [], resets: 0 }, 'a media connection that fails by itself is made anew, in the session that there is')
 
   await Promise.all(callers.map(({ browser }) => browser.close()))
   t.equal(await app.stop(), 0, 'the app ends in good order')

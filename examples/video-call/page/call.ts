@@ -1,5 +1,8 @@
-import { FishjamClient } from '@fishjam-cloud/ts-client'
-import type { Peer, TrackMetadata } from '@fishjam-cloud/ts-client'
+import { WebRTCEndpoint } from '@fishjam-cloud/ts-client'
+import type { Endpoint, TrackMetadata } from '@fishjam-cloud/ts-client'
+import { CloseCode, Link } from 'trunkline/client'
+import { askToJoin, tokensOf } from './admission.js'
+import type { Ticket } from './admission.js'
 
 /** What each of us tells the others of itself. */
 export interface Profile {
@@ -23,34 +26,40 @@ export interface CallObserver {
   peers (peers: RemotePeer[]): void
 }
 
-/** What the backend answers to who wants to join. */
-interface Ticket {
-  peerId: string
-  url: string
-  token: string
+/** Media goes on while the signaling is interrupted: nobody need hear of what is over before they would have noticed. */
+const WORTH_TELLING_MS = 1_500
+/** For the backend to hear that one leaves, if it cannot be reached at the moment. */
+const LEAVE_MS = 10_000
+
+const REASONS: Partial<Record<number, string>> = {
+  [CloseCode.notAuthenticated]: 'Your access to the room has expired.',
+  [CloseCode.forbidden]: 'You may not be in this room.',
+  [CloseCode.noSuchRoom]: 'There is no such room any more.',
+  [CloseCode.replaced]: 'You have joined this call from somewhere else.',
+  [CloseCode.removed]: 'You were removed from the room.'
 }
 
-/** Some minutes in all: the delay grows with each attempt. */
-const RECONNECT = { maxAttempts: 40, initialDelay: 300, delay: 300, addTracksOnReconnect: true }
-
-const REASONS: Record<string, string> = {
-  'peer not found': 'You were removed from the room, or have joined it from somewhere else.',
-  'expired token': 'Your access to the room has expired.',
-  'invalid token': 'Your access to the room is not valid any more.',
-  'room not found': 'There is no such room any more.'
-}
-
-/** One stay in one room, reconnections included. */
+/**
+ * One stay in one room. Fishjam's endpoint does the media, and what it has to say travels on a link: when the signaling is
+ * interrupted, the link makes up for it, and the endpoint does not even notice. Only when the media server has lost the
+ * session does it all begin anew.
+ */
 export class Call {
-  readonly client = new FishjamClient<Profile>({ reconnect: RECONNECT })
+  readonly link: Link
   readonly profile: Profile
   readonly #observer: CallObserver
   readonly #enabled = { audio: true, video: true }
+  #endpoint = new WebRTCEndpoint()
   #tracks: readonly MediaStreamTrack[]
   #state: CallState = 'connecting'
+  #trunkUp = true
+  /** Whether the media server has let the endpoint of the moment into the room. */
+  #inRoom = false
+  #interruption: ReturnType<typeof setTimeout> | undefined
 
-  private constructor (profile: Profile, tracks: readonly MediaStreamTrack[], observer: CallObserver) {
-    this.profile = profile
+  private constructor (room: string, name: string, ticket: Ticket, tracks: readonly MediaStreamTrack[], observer: CallObserver) {
+    this.profile = { peerId: ticket.peerId, name }
+    this.link = new Link({ url: `${ticket.url}/signaling`, token: tokensOf(room, ticket) })
     this.#tracks = tracks
     this.#observer = observer
     this.#listen()
@@ -58,16 +67,20 @@ export class Call {
 
   /** @throws when the backend does not let this person in, or cannot be reached */
   static async join (room: string, name: string, tracks: readonly MediaStreamTrack[], observer: CallObserver): Promise<Call> {
-    const { peerId, url, token } = await askToJoin(room, name)
-    const profile = { peerId, name }
-    const call = new Call(profile, tracks, observer)
-    // How it comes out is told by events, as with every later attempt.
-    call.client.connect({ url, token, peerMetadata: profile }).catch(() => {})
+    const call = new Call(room, name, await askToJoin(room, name), tracks, observer)
+    call.link.join()
+    // It is kept until the link is joined.
+    call.#begin()
     return call
   }
 
   get state (): CallState {
     return this.#state
+  }
+
+  /** That of the media session of the moment. */
+  get endpoint (): WebRTCEndpoint {
+    return this.#endpoint
   }
 
   /** Mutes or unmutes: what is off goes out as silence, or as black pictures. */
@@ -81,74 +94,115 @@ export class Call {
   async replace (track: MediaStreamTrack): Promise<void> {
     track.enabled = this.#enabled[kindOf(track)]
     this.#tracks = this.#tracks.map((each) => each.kind === track.kind ? track : each)
-    for (const [trackId, { metadata }] of this.client.getLocalPeer()?.tracks ?? []) {
-      if (metadata !== undefined && isVideo(metadata) === (track.kind === 'video')) await this.client.replaceTrack(trackId, track)
+    for (const [trackId, { metadata }] of this.#published()) {
+      if (metadata !== undefined && isVideo(metadata) === (track.kind === 'video')) await this.#endpoint.replaceTrack(trackId, track)
     }
   }
 
   leave (): void {
     if (this.#state === 'over') return
-    try {
-      this.client.leave()
-    } catch {
-      // Not connected at the moment: nobody is to be told.
-    }
+    this.#endpoint.disconnect()
     this.#end()
   }
 
   #listen (): void {
-    const { client } = this
-    client.on('joined', () => {
-      this.#to('joined')
-      void this.#publish()
+    const { link } = this
+    link.on('mediaEvent', (event) => {
+      // It would begin to negotiate anew.
+      if (typeof event === 'string' || this.#state === 'over') return
+      this.#endpoint.receiveMediaEvent(event).catch((error: unknown) => console.warn('a media event could not be handled', error))
     })
-    client.on('reconnectionStarted', () => { if (this.#state === 'joined') this.#to('reconnecting') })
-    client.on('reconnectionRetriesLimitReached', () => this.#end('The connection was lost and did not come back.'))
-    client.on('authError', (reason) => this.#end(REASONS[reason] ?? `You were not let in: ${reason}.`))
-    client.on('joinError', (error) => this.#end(`You could not join: ${typeof error === 'string' ? error : 'the media server refused'}.`))
-    client.on('disconnected', () => {
-      // The client also says this of itself, before each attempt to come back.
-      if (!client.isReconnecting()) this.#end('The media server has removed you from the room.')
+    // The media server has another session for us now, and knows nothing of the one before.
+    link.on('reset', () => this.#begin())
+    link.on('state', () => this.#look())
+    link.on('trunk', (state) => {
+      this.#trunkUp = state === 'up'
+      this.#look()
     })
-    // An attempt to come back that was under way when the call ended.
-    client.on('socketOpen', () => { if (this.#state === 'over') client.disconnect() })
+    link.on('failed', ({ code, reason }) => {
+      this.#end(REASONS[code] ?? `The connection was refused: ${reason === '' ? code : reason}.`)
+    })
+  }
 
-    const tell = (): void => { if (this.#state !== 'over') this.#observer.peers(this.#peers()) }
-    for (const event of ['joined', 'peerJoined', 'peerLeft', 'peerUpdated', 'trackAdded', 'trackReady', 'trackRemoved', 'trackUpdated'] as const) {
-      client.on(event, tell)
+  /** The media, from the beginning. */
+  #begin (): void {
+    if (this.#state === 'over') return
+    this.#discard()
+    if (this.#state === 'joined') this.#to('reconnecting')
+    const endpoint = this.#endpoint = new WebRTCEndpoint()
+    endpoint.on('sendMediaEvent', (event) => this.#send(event))
+    endpoint.on('connected', () => {
+      this.#inRoom = true
+      this.#look()
+      void this.#publish(endpoint)
+    })
+    // Its media connection has failed, and it does not repair it: the media server takes a new one in its place.
+    endpoint.on('connectionError', () => this.#begin())
+    endpoint.on('signalingError', ({ message }) => this.#end(`The media server says: ${message}.`))
+    endpoint.on('disconnected', () => this.#end('The media server has removed you from the room.'))
+
+    const tell = (): void => this.#observer.peers(this.#peers())
+    for (const event of ['connected', 'endpointAdded', 'endpointRemoved', 'endpointUpdated', 'trackAdded', 'trackReady', 'trackRemoved', 'trackUpdated'] as const) {
+      endpoint.on(event, tell)
+    }
+    endpoint.connect(this.profile)
+  }
+
+  #send (event: Uint8Array): void {
+    try {
+      this.link.send(event)
+    } catch (error) {
+      // So much waits that this would be lost, and with it the thread of the negotiation.
+      console.warn(error)
+      this.#end('The connection was lost for too long.')
     }
   }
 
+  #look (): void {
+    if (this.link.state === 'joined' && this.#trunkUp && this.#inRoom) this.#to('joined')
+    else if (this.#state === 'joined') this.#interruption ??= setTimeout(() => this.#to('reconnecting'), WORTH_TELLING_MS)
+  }
+
   #to (state: CallState, reason?: string): void {
-    if (this.#state === 'over') return
+    clearTimeout(this.#interruption)
+    this.#interruption = undefined
+    if (this.#state === 'over' || this.#state === state) return
     this.#state = state
     this.#observer.state(state, reason)
   }
 
   #end (reason?: string): void {
     if (this.#state === 'over') return
+    const { link } = this
+    this.#discard()
+    const giveUp = setTimeout(() => link.destroy(), LEAVE_MS)
+    void link.leave().then(() => {
+      clearTimeout(giveUp)
+      link.destroy()
+    })
     this.#to('over', reason)
-    this.client.cleanup()
-    this.client.disconnect()
   }
 
-  /** Adds what is not published yet: everything at first, and what a lost connection kept from being added. */
-  async #publish (): Promise<void> {
-    const published = new Set(this.#published().map(([, { track }]) => track))
+  #discard (): void {
+    this.#endpoint.removeAllListeners()
+    this.#endpoint.cleanUp()
+    this.#inRoom = false
+  }
+
+  async #publish (endpoint: WebRTCEndpoint): Promise<void> {
     try {
-      for (const track of this.#tracks) if (!published.has(track)) await this.client.addTrack(track, this.#describe(track))
+      for (const track of this.#tracks) await endpoint.addTrack(track, this.#describe(track))
     } catch (error) {
-      // The connection has gone meanwhile; the next `joined` adds the rest.
-      console.warn('a track could not be added', error)
+      // Discarded meanwhile: the next one adds them all.
+      if (endpoint === this.#endpoint) console.warn('a track could not be added', error)
     }
-    this.#tellEnabled()
+    if (endpoint === this.#endpoint) this.#tellEnabled()
   }
 
   #tellEnabled (): void {
-    if (this.#state !== 'joined') return
     for (const [trackId, { track, metadata }] of this.#published()) {
       if (track !== null && metadata !== undefined && metadata.paused === this.#enabled[kindOf(track)]) {
-        this.client.updateTrackMetadata(trackId, { ...metadata, paused: !metadata.paused })
+        this.#endpoint.updateTrackMetadata(trackId, { ...metadata, paused: !metadata.paused })
       }
     }
   }
@@ -158,14 +212,14 @@ export class Call {
     return { type: kind === 'video' ? 'camera' : 'microphone', paused: !this.#enabled[kind] }
   }
 
-  #published (): Array<[string, { track: MediaStreamTrack | null, metadata?: TrackMetadata }]> {
-    return [...this.client.getLocalPeer()?.tracks ?? []]
+  #published (): PublishedTracks {
+    return tracksOf(this.#endpoint.getLocalEndpoint())
   }
 
   #peers (): RemotePeer[] {
-    return Object.values(this.client.getRemotePeers()).map((peer) => {
-      const remote: RemotePeer = { ...profileOf(peer), video: null, audio: null, cameraOn: false, microphoneOn: false }
-      for (const { track, metadata } of peer.tracks.values()) {
+    return Object.values(this.#endpoint.getRemoteEndpoints()).map((endpoint) => {
+      const remote: RemotePeer = { ...profileOf(endpoint), video: null, audio: null, cameraOn: false, microphoneOn: false }
+      for (const [, { track, metadata }] of tracksOf(endpoint)) {
         if (metadata === undefined) continue
         if (isVideo(metadata)) Object.assign(remote, { video: track, cameraOn: track !== null && !metadata.paused })
         else Object.assign(remote, { audio: track, microphoneOn: !metadata.paused })
@@ -175,22 +229,17 @@ export class Call {
   }
 }
 
-async function askToJoin (room: string, name: string): Promise<Ticket> {
-  const response = await fetch(`/rooms/${encodeURIComponent(room)}/peers`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name })
-  }).catch(() => { throw new Error('The server cannot be reached.') })
-  if (!response.ok) {
-    const { message = response.statusText } = await response.json().catch(() => ({})) as { message?: string }
-    throw new Error(`The server says: ${message}`)
-  }
-  return await response.json() as Ticket
+type PublishedTracks = Array<[string, { track: MediaStreamTrack | null, metadata?: TrackMetadata }]>
+
+/** What a track's metadata says is agreed upon among the clients; nobody on the way looks at it. */
+function tracksOf ({ tracks }: Pick<Endpoint, 'tracks'>): PublishedTracks {
+  return [...tracks] as PublishedTracks
 }
 
 /** Fishjam's own servers put what a client says of itself under `peer`; others pass it on as it is. */
-function profileOf ({ id, metadata }: Peer<Profile>): Profile {
-  const { peerId = id, name = 'Somebody' } = metadata?.peer ?? (metadata as unknown as Partial<Profile> | undefined) ?? {}
+function profileOf ({ id, metadata }: Pick<Endpoint, 'id' | 'metadata'>): Profile {
+  const said = metadata as { peer?: Partial<Profile> } & Partial<Profile> | undefined
+  const { peerId = id, name = 'Somebody' } = said?.peer ?? said ?? {}
   return { peerId: String(peerId), name: String(name) }
 }
 

@@ -42,7 +42,7 @@ export async function openLocalMedia (name: string, lost: (substitute: MediaStre
       for (const each of substitutes) each.stop()
     }
   }
-  // The client comes back from a lost connection only if all of its tracks are live.
+  // The others would be left with the last picture.
   const replaceWhenLost = (track: MediaStreamTrack | null, make: () => Substitute, note: () => void): void => {
     track?.addEventListener('ended', () => {
       const stand = substitute(make)

@@ -11,7 +11,7 @@ import type { HealthWatch } from './status.js'
 declare global {
   interface Window {
     /** For whoever looks into a call from the console. */
-    trunklineCall?: { client: Call['client'], peerId: string }
+    trunklineCall?: { readonly link: Call['link'], readonly endpoint: Call['endpoint'], readonly peerId: string }
   }
 }
 
@@ -85,7 +85,7 @@ async function join (room: string, name: string): Promise<void> {
     }
     if (!wanted.microphoneOn) call.enable('audio', false)
     if (!wanted.cameraOn) call.enable('video', false)
-    window.trunklineCall = { client: call.client, peerId: call.profile.peerId }
+    window.trunklineCall = { link: call.link, get endpoint () { return call.endpoint }, peerId: call.profile.peerId }
     enter(room, name)
   } catch (error) {
     media.stop()

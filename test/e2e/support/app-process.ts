@@ -73,6 +73,13 @@ export class AppProcess {
     return await response.json() as Ticket
   }
 
+  /** SIGKILL: it has no time to say goodbye to anybody. */
+  async kill (): Promise<void> {
+    const exited = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await exited
+  }
+
   /** How it ended: in good order, 0. */
   async stop (): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {

@@ -11,6 +11,8 @@ export interface BrowserProcess {
   readonly pid: number
   readonly page: Page
   readonly browser: Browser
+  /** Another tab, with the probe as well. */
+  newPage (): Promise<Page>
   /** SIGKILL to the browser and to every process of it. */
   kill (): void
   close (): Promise<void>
@@ -39,12 +41,16 @@ export async function launchBrowser ({ camera, args = [] }: BrowserOptions = {})
   const server = await playwright.launchServer({ executablePath, args: [...ARGS, ...devices, ...args], headless: true, handleSIGINT: false })
   const browser = await playwright.connect(server.wsEndpoint())
   const pid = server.process().pid!
-  const page = await browser.newPage()
-  await page.addInitScript(readFileSync(sourceOf('test/e2e/pages/probe.js'), 'utf8'))
+  const newPage = async (): Promise<Page> => {
+    const page = await browser.newPage()
+    await page.addInitScript(readFileSync(sourceOf('test/e2e/pages/probe.js'), 'utf8'))
+    return page
+  }
   return {
     pid,
-    page,
+    page: await newPage(),
     browser,
+    newPage,
     kill () {
       for (const each of processTree(pid)) {
         try {

@@ -1,4 +1,5 @@
-import type { AppProcess } from './app-process.js'
+import type { Page } from 'playwright-core'
+import type { Ticket } from './app-process.js'
 import { launchBrowser } from './browser.js'
 import type { BrowserProcess } from './browser.js'
 import { distance } from './camera.js'
@@ -12,6 +13,23 @@ export interface Decoded {
   totalSamplesReceived: number
 }
 
+/** What has happened to a call since `watch`. */
+export interface Watched {
+  /** Of the link. */
+  state: string
+  joins: Array<{ peerId: string, roomId: string, resumed: boolean }>
+  resets: number
+  failed: { code: number, reason: string } | null
+  /** Of the link, in order. */
+  states: string[]
+  /** Interruptions that the person was shown as soon as they began. */
+  shownAtOnce: number
+  sameEndpoint: boolean
+  /** SDP offers that were made. */
+  offers: number
+  descriptions: number
+}
+
 /** The encoder and the screen each round a little. */
 const SAME_COLOUR = 40
 
@@ -20,16 +38,29 @@ export class Caller {
   readonly name: string
   readonly colour: Colour
   readonly browser: BrowserProcess
+  readonly page: Page
   #peerId = ''
 
-  private constructor (name: string, colour: Colour, browser: BrowserProcess) {
+  private constructor (name: string, colour: Colour, browser: BrowserProcess, page: Page) {
     this.name = name
     this.colour = colour
     this.browser = browser
+    this.page = page
   }
 
   static async launch (name: string, colour: Colour): Promise<Caller> {
-    return new Caller(name, colour, await launchBrowser({ camera: colour }))
+    const browser = await launchBrowser({ camera: colour })
+    return new Caller(name, colour, browser, browser.page)
+  }
+
+  /** Another tab of the same browser, for one who shows this ticket instead of being given one. */
+  async tab (name: string, ticket: Ticket): Promise<Caller> {
+    const page = await this.browser.newPage()
+    await page.route('**/rooms/*/peers', (route) => {
+      const url = new URL(route.request().url()).origin.replace('http', 'ws')
+      return route.fulfill({ json: { ...ticket, url } })
+    })
+    return new Caller(name, this.colour, this.browser, page)
   }
 
   /** The one that the backend gave; another one after a reload. */
@@ -37,27 +68,65 @@ export class Caller {
     return this.#peerId
   }
 
-  async join (app: AppProcess, room: string): Promise<void> {
-    await this.browser.page.goto(`${app.url}/?room=${room}&name=${this.name}&autojoin=1`)
+  async join ({ url }: { url: string }, room: string): Promise<void> {
+    await this.page.goto(`${url}/?room=${room}&name=${this.name}&autojoin=1`)
     await this.#joined()
   }
 
   async reload (): Promise<void> {
-    await this.browser.page.reload()
+    await this.page.reload()
     await this.#joined()
   }
 
   /** By the page's own data-state. */
   async state (): Promise<string> {
-    return await this.browser.page.evaluate<string>('probe.state()')
+    return await this.page.evaluate<string>('probe.state()')
   }
 
   async tiles (): Promise<string[]> {
-    return await this.browser.page.evaluate<string[]>('probe.tiles()')
+    return await this.page.evaluate<string[]>('probe.tiles()')
   }
 
   async decoded (peerId: string): Promise<Decoded> {
-    return await this.browser.page.evaluate<Decoded>(`probe.media(${JSON.stringify(peerId)})`)
+    return await this.page.evaluate<Decoded>(`probe.media(${JSON.stringify(peerId)})`)
+  }
+
+  /** From now on everything is counted that happens to the call. */
+  async watch (): Promise<void> {
+    await this.page.evaluate('probe.watch()')
+  }
+
+  async watched (): Promise<Watched> {
+    return await this.page.evaluate<Watched>('probe.watched()')
+  }
+
+  /** From now on it is measured for how long no new frame of the other is decoded. */
+  async watchFrames ({ peerId }: Caller): Promise<void> {
+    await this.page.evaluate(`probe.watchFrames(${JSON.stringify(peerId)})`)
+  }
+
+  /** The longest time without a new frame so far, in milliseconds. */
+  async longestGap (): Promise<number> {
+    return await this.page.evaluate<number>('probe.longestGap()')
+  }
+
+  /** From now on says a number to the others every so many milliseconds, each one more than the last, whatever becomes of the link. */
+  async count (everyMs: number): Promise<void> {
+    await this.page.evaluate(`probe.count(${everyMs})`)
+  }
+
+  /** @returns the last number */
+  async stopCounting (): Promise<number> {
+    return await this.page.evaluate<number>('probe.stopCounting()')
+  }
+
+  /** From now on keeps what another one counts. */
+  async listen ({ peerId }: Caller): Promise<void> {
+    await this.page.evaluate(`probe.listen(${JSON.stringify(peerId)})`)
+  }
+
+  async heard (): Promise<number[]> {
+    return await this.page.evaluate<number[]>('probe.heard()')
   }
 
   /**
@@ -68,7 +137,7 @@ export class Caller {
     const { peerId, colour } = other
     const who = `${this.name} sees and hears ${other.name}`
     await until(`${who}: the tile is there, in its colour`, async () => {
-      const shown = await this.browser.page.evaluate<Colour | null>(`probe.colour(${JSON.stringify(peerId)})`)
+      const shown = await this.page.evaluate<Colour | null>(`probe.colour(${JSON.stringify(peerId)})`)
       return shown !== null && distance(shown, colour) < SAME_COLOUR
     }, withinMs)
     const before = await this.decoded(peerId)
@@ -85,7 +154,7 @@ export class Caller {
 
   async #joined (): Promise<void> {
     await until(`${this.name} has joined`, async () => await this.state() === 'joined')
-    this.#peerId = await this.browser.page.evaluate<string>('probe.peerId()')
+    this.#peerId = await this.page.evaluate<string>('probe.peerId()')
   }
 }
 

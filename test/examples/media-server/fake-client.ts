@@ -1,4 +1,5 @@
 import type { RtpPacket } from 'werift'
+import type { Heard } from '../../../examples/media-server/absentees.js'
 import type { Kind, Sink, Source } from '../../../examples/media-server/forwarder.js'
 import type { ServerEvent } from '../../../examples/media-server/media-events.js'
 import { Participant, type Answer, type Connection, type Plan } from '../../../examples/media-server/participant.js'
@@ -14,6 +15,7 @@ export function packet (trackId: string): RtpPacket {
 export class FakeConnection implements Connection {
   readonly sources = new Map<string, (packet: RtpPacket) => void>()
   readonly received: string[] = []
+  heard: Heard = { media: -Infinity, stun: -Infinity }
   /** How many of the sinks are listened to. */
   listeners = 0
   closed = false

@@ -23,12 +23,12 @@ t.test('silence counts from the answer, then from each request of the client', a
   watch.expect(agent)
   now = 8
   t.equal(watch.silence, 3)
-  t.notOk(watch.heard)
+  t.equal(watch.heardAt, -Infinity)
   t.notOk(watch.accept(request('here:elsewhere'), ['192.0.2.9', 1], {}), 'a stranger')
   t.equal(watch.silence, 3)
   t.ok(watch.accept(request('here:there'), ['192.0.2.9', 1], {}))
   t.equal(watch.silence, 0)
-  t.ok(watch.heard)
+  t.equal(watch.heardAt, 8)
 })
 
 t.test('the pair follows the one that the client uses', async (t) => {

@@ -122,6 +122,13 @@ t.test('no socket is left behind, whenever the connection is closed', async (t) 
   t.equal(udpSockets(), 0)
 })
 
+t.test('of whom nothing has come yet, nothing was heard', async (t) => {
+  const connection = new MediaConnection({ address: '127.0.0.1', onEnd () {} })
+  t.teardown(() => { connection.close() })
+  await connection.answer(OFFER, plan)
+  t.same(connection.heard, { media: -Infinity, stun: -Infinity })
+})
+
 t.test('an offer that cannot be answered is refused', async (t) => {
   const connection = new MediaConnection({ address: '127.0.0.1', onEnd () {} })
   t.teardown(() => { connection.close() })

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
+import { ManualClock } from 'trunkline/testing'
+import { LOOK_MS, MEDIA_LOOKS } from '../../../examples/media-server/absentees.js'
 import { decodeServerEvent, encodePeerEvent, type PeerEvent } from '../../../examples/media-server/media-events.js'
 import type { ConnectionEnd } from '../../../examples/media-server/participant.js'
 import { MAX_PEERS, RoomFullError, Sfu, type Peer } from '../../../examples/media-server/sfu.js'
@@ -40,7 +42,9 @@ function setUp () {
   const connections: FakeConnection[] = []
   const ends: Array<(end: ConnectionEnd) => void> = []
   const errors: unknown[] = []
+  const timing = new ManualClock(0)
   const sfu = new Sfu({
+    timing,
     connect (onEnd) {
       const connection = new FakeConnection()
       connections.push(connection)
@@ -55,7 +59,7 @@ function setUp () {
     peer.say({ type: 'connect', metadataJson: '{}' })
     return peer
   }
-  return { sfu, connections, ends, errors, come }
+  return { sfu, timing, connections, ends, errors, come }
 }
 
 t.test('peers of one room hear of each other, those of another do not', async (t) => {
@@ -129,6 +133,42 @@ t.test('the end of the media takes a participant out; the peer too, unless the c
   b.say({ type: 'connect', metadataJson: '' })
   ends[1]?.('silent')
   t.equal(b.ended, undefined, 'an earlier transport of the same peer')
+})
+
+t.test('who has lost its signaling and its media is ended at once; who sends media keeps its seat', async (t) => {
+  const { come, connections, timing } = setUp()
+  const [a, b, c, d] = [come('a'), come('b'), come('c'), come('d')]
+  for (const connection of connections) connection.heard = { media: 0, stun: 0 }
+  for (const peer of [b, c, d]) peer.emit('detach')
+  a.sent.length = 0
+  for (let look = 0; look < 2 * MEDIA_LOOKS; look++) {
+    connections[1]!.heard = { media: timing.now(), stun: 0 }
+    timing.advance(LOOK_MS)
+    if (look === 0) d.emit('attach')
+  }
+  t.same(c.ended, [4002, 'no media any more'])
+  t.same(a.sent, ['endpointRemoved c'], 'the others are told')
+  t.ok(connections[2]?.closed)
+  t.equal(b.ended, undefined)
+  t.equal(d.ended, undefined, 'one that is back is judged as before')
+  t.equal(a.ended, undefined, 'one that was never away too')
+  await b.go()
+  t.equal(timing.timers, 0)
+})
+
+t.test('nobody is looked at who is over, or was never in the room', async (t) => {
+  const { sfu, come, connections, ends, timing } = setUp()
+  const [a, b, c] = [come('a'), come('b'), come('c')]
+  for (const connection of connections) connection.heard = { media: 0, stun: 0 }
+  const silent = new FakePeer('silent')
+  sfu.accept(silent)
+  for (const peer of [a, b, c, silent]) peer.emit('detach')
+  t.equal(timing.timers, 1)
+  await a.go()
+  ends[1]?.('closed')
+  sfu.close()
+  t.equal(timing.timers, 0)
+  for (const peer of [a, b, c, silent]) t.equal(peer.ended, undefined)
 })
 
 t.test('a room takes so many peers and not one more', async (t) => {
