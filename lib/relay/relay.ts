@@ -10,8 +10,8 @@ import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
 import { Refusal, busy } from './refusal.js'
+import type { PeerLimits, PeerServices } from './peer-services.js'
 import { RelayedPeer } from './relayed-peer.js'
-import type { PeerLimits, PeerServices } from './relayed-peer.js'
 import type { Seat } from './seat.js'
 import type { TokenLifeOptions } from './token-life.js'
 
@@ -65,7 +65,7 @@ export class Relay<Metadata> {
   readonly hooks: Hooks<Metadata>
   readonly peers = new PeerRegistry<Metadata, RelayedPeer<Metadata>>()
   readonly #options: RelayOptions<Metadata>
-  readonly #services: PeerServices<Metadata>
+  readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #counts = { uplink: 0, downlink: 0, resumed: 0, reset: 0 }
   readonly #orphans: Orphans
   readonly #pressed = new Set<RelayedPeer<Metadata>>()
@@ -122,10 +122,10 @@ export class Relay<Metadata> {
     checkOwner(identity, claim.peerId)
     const id = identity.peerId ?? claim.peerId ?? randomUUID()
     const present = this.peers.get(id)
-    if (present?.isLate(claim) === true) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this session')
+    if (present?.title.isLate(claim) === true) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this session')
     if (present !== undefined && claim.key !== '') {
-      if (!present.isFormer(claim)) this.#checkHolder(present, identity, claim)
-      if (present.isHeldBy(claim.key)) return present.take(link, claim, identity)
+      if (!present.title.isFormer(claim)) this.#checkHolder(present, identity, claim)
+      if (present.title.isHeldBy(claim.key)) return present.take(link, claim, identity)
     } else if (present !== undefined) {
       // One whose link is lost is in nobody's way.
       if (this.#options.duplicate === 'refuse' && present.state !== 'detached') throw new Refusal(CloseCode.replaced, 409, 'another link has this peer')
@@ -257,11 +257,11 @@ export class Relay<Metadata> {
 
   /** @throws Refusal the key, or the room, is not that of the session */
   #checkHolder (peer: RelayedPeer<Metadata>, identity: CheckedIdentity<Metadata>, claim: Claim): void {
-    if (claim.key !== '' && !peer.isHeldBy(claim.key)) {
+    if (claim.key !== '' && !peer.title.isHeldBy(claim.key)) {
       // An id that somebody else has but claimed is not theirs yet: the rightful one may come again in a moment.
       // And what is left of one whose trunk was lost may be the older one: only the media server knows.
-      if (peer.isClaimed ? identity.peerId === null : !peer.isAttached) throw busy('the session is being asked for')
-      if (!peer.isClaimed) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
+      if (peer.title.isClaimed ? identity.peerId === null : !peer.isAttached) throw busy('the session is being asked for')
+      if (!peer.title.isClaimed) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
     } else if (peer.roomId !== identity.roomId) {
       throw new Refusal(CloseCode.forbidden, 403, 'the session is of another room')
     }

@@ -1,50 +1,18 @@
 import { isUtf8 } from 'node:buffer'
-import type { Clock, Timer } from '../clock.js'
+import type { Timer } from '../clock.js'
 import { CloseCode, isSendable, mayReconnect } from '../close-codes.js'
 import type { Logger } from '../logger.js'
-import { sameSecret } from '../secrets.js'
 import type { CheckedIdentity } from './admission.js'
-import type { Hooks } from './hooks.js'
 import { Lane } from './lane.js'
 import type { Asking, Link } from './link.js'
-import type { Attachment, AttachmentReceiver, MediaServer, OpenAnswer, OpenRequest, Status } from './media-server.js'
+import type { Attachment, AttachmentReceiver, OpenAnswer, OpenRequest, Status } from './media-server.js'
 import type { LeaveCause, LeaveReason, Peer, PeerState } from './peer.js'
+import type { PeerServices } from './peer-services.js'
+import { Presence } from './presence.js'
 import { Seat } from './seat.js'
 import type { Seated } from './seat.js'
+import { Title } from './title.js'
 import { TokenLife } from './token-life.js'
-import type { TokenLifeOptions } from './token-life.js'
-
-export interface PeerLimits {
-  /** Bytes that wait for the app's hooks on the way up, from which the client is not read any more. */
-  uplinkQueueBytes: number
-  /** Bytes that wait for the app's hooks on the way down, at which the peer ends. */
-  downlinkQueueBytes: number
-  /** Milliseconds for the media server to answer `open`. */
-  openMs: number
-  /** Milliseconds that a peer outlives its trunk. */
-  trunkDownMs: number
-  /** Milliseconds that a peer outlives its link, unless the media server says less. */
-  resumeMs: number
-}
-
-/** What a peer needs of the relay. */
-export interface PeerServices<Metadata> {
-  readonly hooks: Hooks<Metadata>
-  readonly clock: Clock
-  readonly limits: PeerLimits
-  readonly token: TokenLifeOptions
-  readonly mediaServer: MediaServer
-  readonly counts: { uplink: number, downlink: number, resumed: number, reset: number }
-  /** Those who wait for room on the trunk. */
-  readonly pressed: Set<RelayedPeer<Metadata>>
-  trunkIsUp (): boolean
-  /** Resolves when the last hook has run of an earlier peer of this id. */
-  predecessor (peer: RelayedPeer<Metadata>): Promise<void>
-  /** The peer is over while the media server holds its session for another attachment: it is to be told. */
-  orphaned (session: { peerId: string, key: string }, status: Status): void
-  /** Called exactly once, at the end. `left` resolves when the last hook of the peer has run. */
-  ended (peer: RelayedPeer<Metadata>, reason: LeaveReason, left: Promise<void>): void
-}
 
 /** Ends of a link that a session outlives, where its client can come back. */
 const HELD = new Set<LeaveCause>(['link lost', 'too slow'])
@@ -57,36 +25,26 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   readonly id: string
   readonly roomId: string
   readonly log: Logger
-  readonly #services: PeerServices<Metadata>
+  /** Who may have it. */
+  readonly title: Title
+  readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
+  readonly #presence: Presence<Metadata>
   readonly #up: Lane<Metadata>
   readonly #down: Lane<Metadata>
   readonly #life: TokenLife
   #identity: CheckedIdentity<Metadata>
   #seat: Seat<RelayedPeer<Metadata>> | null = null
   #state: PeerState = 'waiting'
-  /** What the client's end has asked, until it is answered. */
-  #asking: Asking | null = null
-  /** The same, and kept: an earlier one of the same end may arrive later. */
-  #last: Asking = { key: '', received: 0, asker: '', turn: 0 }
   #attachment: Attachment | null = null
-  #key = ''
-  /** What the client asked with when it was given `#key`: until we hear that it knows, it may ask with the old one again. */
-  #oldKey = ''
-  /** Whether the id is but what a client says: only the media server knows whether the key fits it. */
-  #claimed: boolean
-  /** Settles when `onPeerJoin` has; null while the media server has not accepted the peer. */
-  #joining: Promise<void> | null = null
-  /** Whether `onPeerJoin` was begun, or nobody asked for it: then the app is told of the end too. */
-  #joinTold = false
   #deadline: Timer | null = null
 
-  constructor (id: string, identity: CheckedIdentity<Metadata>, claimed: boolean, log: Logger, services: PeerServices<Metadata>) {
+  constructor (id: string, identity: CheckedIdentity<Metadata>, claimed: boolean, log: Logger, services: PeerServices<Metadata, RelayedPeer<Metadata>>) {
     const { hooks, limits } = services
     this.id = id
     this.roomId = identity.roomId
     this.log = log
     this.#identity = identity
-    this.#claimed = claimed
+    this.title = new Title(claimed)
     this.#services = services
     this.#up = new Lane('onUplink', this, hooks, {
       deliver: (data, binary) => this.#sendUp(data, binary),
@@ -102,6 +60,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
       full: () => this.unseated({ code: CloseCode.tooSlow, reason: 'too slow', cause: 'too slow' }),
       drained: () => {}
     }, limits.downlinkQueueBytes)
+    this.#presence = new Presence<Metadata>(this, hooks, log, { told: () => this.#start(), failed: (error) => this.#hookFailed(error) })
     this.#life = new TokenLife(services.token, services.clock, {
       refresh: () => this.#seat?.link.rejoin('token'),
       expired: () => this.end({ code: CloseCode.notAuthenticated, reason: 'expired token', cause: 'expired' })
@@ -116,29 +75,9 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#identity.metadata
   }
 
-  /** Whether it is only claimed yet: nobody has shown that the id is theirs. */
-  get isClaimed (): boolean {
-    return this.#claimed
-  }
-
-  /** Whether whoever has this key may have the session. */
-  isHeldBy (key: string): boolean {
-    return sameSecret(key, this.#key) || sameSecret(key, this.#oldKey) || sameSecret(key, this.#asking?.key ?? '')
-  }
-
   /** Whether the media server has it here, or is being asked for it: then it also says who has taken its place. */
   get isAttached (): boolean {
     return this.#attachment !== null
-  }
-
-  /** Whether it is what is left of an earlier session of the same end, which has been given another elsewhere. */
-  isFormer ({ asker, key }: Asking): boolean {
-    return asker !== '' && asker === this.#last.asker && !this.isHeldBy(key)
-  }
-
-  /** Whether the same end has asked for more since. */
-  isLate ({ asker, turn }: Asking): boolean {
-    return asker !== '' && asker === this.#last.asker && turn < this.#last.turn
   }
 
   // From the relay
@@ -161,8 +100,9 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   trunkUp (): void {
     if (this.#state !== 'waiting') return
-    if (this.#asking !== null) {
-      this.#open(this.#asking)
+    const { asking } = this.title
+    if (asking !== null) {
+      this.#open(asking)
       return
     }
     // It may take as long again to ask.
@@ -175,7 +115,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (this.#state !== 'opening' && this.#state !== 'joined') return
     this.#transition('waiting')
     this.#waitForTrunk()
-    if (this.#asking === null) this.#seat?.link.suspended()
+    if (this.title.asking === null) this.#seat?.link.suspended()
     this.#forgetEvents()
   }
 
@@ -190,7 +130,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (this.#state === 'ended') return
     this.#transition('waiting')
     this.#attachment = null
-    this.#asking = this.#last = asking
+    this.title.ask(asking)
     this.#forgetEvents()
     if (this.#services.trunkIsUp()) this.#open(asking)
     else this.#waitForTrunk()
@@ -199,7 +139,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   /** What comes while the peer is not joined is of an older attachment: its end keeps it, and sends it again. */
   uplink (data: Buffer, binary: boolean): void {
     if (this.#state !== 'joined') return
-    this.#oldKey = ''
+    this.title.heard()
     this.#up.push(data, binary)
   }
 
@@ -209,14 +149,14 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   uplinkAck (received: number): void {
     if (this.#state !== 'joined') return
-    this.#oldKey = ''
+    this.title.heard()
     this.#attachment?.ack(received)
   }
 
   unseated (reason: LeaveReason): void {
     const { mediaServer, limits, clock } = this.#services
     const holdMs = Math.min(mediaServer.resumeMs, limits.resumeMs)
-    const canComeBack = this.#seat?.link.resumes === true && HELD.has(reason.cause) && holdMs > 0 && this.#hasKey
+    const canComeBack = this.#seat?.link.resumes === true && HELD.has(reason.cause) && holdMs > 0 && this.title.canBeAskedFor
     if (!canComeBack || this.#state === 'ended') return this.end(reason)
     this.#transition('detached')
     this.#vacate(reason)
@@ -232,17 +172,14 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   opened (answer: OpenAnswer): void {
     if (this.#state === 'ended') this.#attachment?.detach()
-    if ((this.#state !== 'opening' && this.#state !== 'detached') || this.#asking === null) return
-    const asked = this.#asking.key
-    if (this.#claimed && !answer.resumed) {
+    if ((this.#state !== 'opening' && this.#state !== 'detached') || this.title.asking === null) return
+    const { asking: { key: asked }, isClaimed } = this.title
+    if (isClaimed && !answer.resumed) {
       // A client does not choose its id: it may come anew, and is given one.
       this.end({ code: CloseCode.mediaServerReset, reason: 'the session is gone', cause: 'media server reset' })
       return
     }
-    this.#claimed = false
-    this.#key = answer.key
-    this.#oldKey = answer.resumed ? '' : asked
-    this.#asking = null
+    this.title.answered(answer)
     if (asked !== '') this.#services.counts[answer.resumed ? 'resumed' : 'reset']++
     if (this.#state === 'detached') {
       // Its link was lost while it was being opened.
@@ -252,8 +189,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#deadline?.cancel()
     this.#transition('joined')
     this.#seat?.link.joined({ ...answer, peerId: this.id, roomId: this.roomId, resumeMs: Math.min(this.#services.mediaServer.resumeMs, this.#services.limits.resumeMs) })
-    if (this.#joining !== null) void this.#joining.then(() => this.#start())
-    else if (this.state !== 'ended') this.#begin()
+    if (this.state !== 'ended') this.#presence.join(this.#services.predecessor(this))
   }
 
   refused ({ code, reason }: Status): void {
@@ -296,27 +232,22 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#deadline?.cancel()
     this.#life.stop()
     // One that is being opened still is detached by `opened`.
-    if (keepSession && this.#hasKey && this.#seat?.link.resumes !== false) this.#attachment?.detach()
+    if (keepSession && this.title.canBeAskedFor && this.#seat?.link.resumes !== false) this.#attachment?.detach()
     else this.#leaveMediaServer(reason)
     this.#services.pressed.delete(this)
     this.#vacate(reason)
-    const hooksDone = Promise.all([this.#up.close(), this.#down.close(), this.#joining])
-    this.#services.ended(this, reason, this.#joining === null ? Promise.resolve() : this.#leave(hooksDone, reason))
+    this.#services.ended(this, reason, this.#presence.leave(reason, [this.#up.close(), this.#down.close()]))
   }
 
   #leaveMediaServer ({ code, reason, cause }: LeaveReason): void {
     const { mediaServer, orphaned } = this.#services
+    const { key } = this.title
     const mayBeBack = this.#seat?.link.resumes !== false && (mayReconnect(code) || cause === 'expired')
     // Harmless when it was the media server who ended it, or the client: each side drops a close for what is over.
     if (this.#attachment !== null) this.#attachment.close(code, reason)
     // One that is back already, elsewhere, must not be ended from here.
-    else if (this.#key !== '' && mediaServer.keepsSessions && !mayBeBack) orphaned({ peerId: this.id, key: this.#key }, { code, reason })
+    else if (key !== '' && mediaServer.keepsSessions && !mayBeBack) orphaned({ peerId: this.id, key }, { code, reason })
     this.#attachment = null
-  }
-
-  /** Whether the client can ask for its session. */
-  get #hasKey (): boolean {
-    return this.#key !== '' || (this.#asking !== null && this.#asking.key !== '')
   }
 
   /** Lets go of the link of the moment. */
@@ -346,37 +277,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return { ...asking, peerId: this.id, roomId: this.roomId, metadata: this.#identity.metadataText, resumable: this.#seat?.link.resumes ?? false }
   }
 
-  /** The media server has accepted the peer for the first time. */
-  #begin (): void {
-    if (this.#services.hooks.lists.onPeerJoin === null) {
-      this.#joining = Promise.resolve()
-      this.#joinTold = true
-      this.#start()
-    } else {
-      // After the end of whoever had this id before; and in any case a turn later, so that a hook which ends the peer finds
-      // it joined, and is followed by onPeerLeave.
-      this.#joining = this.#services.predecessor(this).then(() => this.#join())
-    }
-  }
-
-  async #join (): Promise<void> {
-    // Whoever is over by now never was, for the app: who comes and goes faster than its hooks run does not pile them up.
-    if (this.#state === 'ended') return
-    this.#joinTold = true
-    try {
-      await this.#services.hooks.run('onPeerJoin', this)
-      this.#start()
-    } catch (error) {
-      this.#hookFailed(error as Error)
-    }
-  }
-
-  async #leave (hooksDone: Promise<unknown>, reason: LeaveReason): Promise<void> {
-    await hooksDone
-    if (!this.#joinTold) return
-    await this.#services.hooks.tell('onPeerLeave', (error) => this.log.error({ err: error }, 'a hook onPeerLeave failed'), this, reason)
-  }
-
   #start (): void {
     if (this.#state !== 'joined') return
     this.#up.open()
@@ -384,7 +284,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   #waitForTrunk (): void {
-    this.#expect(this.#services.limits.trunkDownMs, this.#joining === null
+    this.#expect(this.#services.limits.trunkDownMs, !this.#presence.joined
       ? { code: CloseCode.tryAgainLater, reason: 'the media server cannot be reached', cause: 'trunk lost' }
       : { code: CloseCode.trunkLost, reason: 'the trunk was lost', cause: 'trunk lost' })
   }

@@ -218,7 +218,7 @@ const turn = async (): Promise<void> => { await new Promise((resolve) => setImme
 
 class History {
   readonly clock = new ManualClock()
-  readonly server = new ModelServer(this.clock, (id, key) => this.relay.peers.get(id)?.isHeldBy(key) === true)
+  readonly server = new ModelServer(this.clock, (id, key) => this.relay.peers.get(id)?.title.isHeldBy(key) === true)
   readonly hooks = new Hooks<unknown>(5_000, this.clock)
   readonly relay: Relay<unknown>
   readonly links: ModelLink[] = []
