@@ -305,7 +305,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
         this.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
         break
       default:
-        this.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' })
+        this.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
     }
   }
 
