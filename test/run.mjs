@@ -76,6 +76,7 @@ if (await check('build', bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json')) {
     await check('package: types resolve', bin('@arethetypeswrong/cli', 'dist/index.js'), '--profile', 'esm-only', '--pack', '.')
   }
   if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], files('lib', 'plugins', 'docs', 'examples'))
+  if (what === 'all') await tap('simulation and chaos', ['--jobs=1', '--timeout=300'], files('sim', 'chaos'))
   if (what !== 'unit') {
     await check('chromium', join('dist', 'test', 'setup', 'chromium.js'))
     await tap('browser tests', ['--jobs=1', '--timeout=300'], files('e2e'))
