@@ -27,8 +27,8 @@ const sizeOf = (event: string | Uint8Array): number => (typeof event === 'string
 export class Session {
   readonly #end: End<string | Uint8Array>
   readonly #clock: Clock
-  /** Tells this client from all others, so that its askings can be told apart by their number. */
-  readonly #client = Math.random().toString(36).slice(2) + Math.random().toString(36).slice(2)
+  /** Tells this client from all others, so that its askings can be told apart by their number. Nobody else is to know it. */
+  readonly #client = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(36)).join('')
   #wire: Wire | null = null
   #identity: { peerId: string, roomId: string } | null = null
   /** Null: the session cannot be asked for any more. */
