@@ -2,10 +2,12 @@ import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
 import trunkline from 'trunkline'
 import type { AppMetadata, ForwardResult, Identity, MediaEvent, Peer, Recording, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
-import { CloseCode, mayReconnect } from 'trunkline/client'
+import { CloseCode, Link, mayReconnect } from 'trunkline/client'
+import type { LinkState, SocketConstructor } from 'trunkline/client'
 import { createEndpoint } from 'trunkline/media-server'
 import type { EndpointPeer } from 'trunkline/media-server'
 import { FakeMediaServer } from 'trunkline/testing'
+import { WebSocket } from 'ws'
 
 declare module 'trunkline' {
   interface TrunklineTypes {
@@ -75,4 +77,22 @@ test('a peer logs like Fastify does', () => {
 test('the other entries', () => {
   expect(mayReconnect(CloseCode.restart)).type.toBe<boolean>()
   expect(FakeMediaServer.listen()).type.toBe<Promise<FakeMediaServer>>()
+})
+
+test('the client', () => {
+  const link = new Link({ url: '/signaling', token: async () => 'x', WebSocket })
+  expect(link.state).type.toBe<LinkState>()
+  expect<SocketConstructor>().type.toBeAssignableFrom(WebSocket)
+  link.on('mediaEvent', (event) => { expect(event).type.toBe<string | Uint8Array>() })
+  link.on('joined', ({ peerId, resumed }) => {
+    expect(peerId).type.toBe<string>()
+    expect(resumed).type.toBe<boolean>()
+  })
+  link.on('failed', ({ code }) => { expect(code).type.toBe<number>() })
+  expect(link.on).type.not.toBeCallableWith('message', () => {})
+  expect(link.send).type.not.toBeCallableWith({})
+})
+
+test('revoking goes by the app\'s metadata', () => {
+  expect(app.trunkline.revoke((peer) => peer.metadata.userId === 'x')).type.toBe<number>()
 })
