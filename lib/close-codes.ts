@@ -52,7 +52,7 @@ export function mayReconnect (code: number): boolean {
 
 /** Whether a WebSocket endpoint may put `code` into a close frame (RFC 6455, 7.4: 1005, 1006 and 1015 may not be sent). */
 export function isSendable (code: number): boolean {
-  return (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999))
 }
 
 const encoder = new TextEncoder()

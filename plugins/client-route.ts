@@ -63,6 +63,9 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       protocol: socket.protocol,
       refused: refusals.get(request) ?? null,
       async admit (token) {
+        // Whatever the dialect makes of it, and whichever subprotocol was agreed on.
+        const refusal = refusals.get(request)
+        if (refusal !== undefined) throw refusal
         const identity = identities.get(request) ?? await admit(request, token)
         connections.known(client)
         return {

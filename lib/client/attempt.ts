@@ -30,6 +30,7 @@ export class Attempt {
   #watch: Timer | null = null
   #heardAt: number
   #silenceMs = Infinity
+  #inUse = false
 
   /** @throws whatever the constructor of the socket does */
   constructor (Socket: SocketConstructor, url: string, clock: Clock, answerMs: number, observer: AttemptObserver) {
@@ -50,6 +51,11 @@ export class Attempt {
     return this.#socket.readyState === OPEN
   }
 
+  /** Whether the backend has let the client in on it. */
+  get inUse (): boolean {
+    return this.#inUse
+  }
+
   /** Whether the other side has been silent for too long. */
   get dead (): boolean {
     // A clock that was set back must not blind it until the time has come again.
@@ -66,6 +72,7 @@ export class Attempt {
 
   /** The backend has answered, and speaks every so many milliseconds from now on; 0: only when it has something to say. */
   answered (heartbeatMs: number): void {
+    this.#inUse = true
     this.#deadline?.cancel()
     this.#watch?.cancel()
     this.#silenceMs = heartbeatMs > 0 ? Math.min(heartbeatMs * SILENT_BEATS, LONGEST_MS) : Infinity

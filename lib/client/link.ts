@@ -171,7 +171,11 @@ export class Link {
         }
         this.#attempt.ask(this.#session.join(token))
       }),
-      (why) => this.#turn(() => this.#lost(CloseCode.tryAgainLater, why)))
+      (why) => this.#turn(() => {
+        // The link is as good as the token of before: the backend asks again in a while.
+        if (this.#attempt?.inUse === true) this.#attempt.ask(this.#session.join(this.#tokens.previous))
+        else this.#lost(CloseCode.tryAgainLater, why)
+      }))
   }
 
   #receive (message: Incoming): void {
@@ -235,7 +239,7 @@ export class Link {
   /** The socket is gone or of no use, or never came to be. */
   #lost (code: number, reason: string): void {
     if (code === CloseCode.mediaServerReset) this.#session.forget()
-    const again = mayReconnect(code) || (code === CloseCode.notAuthenticated && this.#tokens.renew())
+    const again = mayReconnect(code) || (code === CloseCode.notAuthenticated && this.#tokens.renew(this.#attempt?.inUse))
     const delayMs = again ? this.#reconnect.delayMs(this.#attempts++) : null
     if (delayMs === null) {
       this.#stop(code, reason)

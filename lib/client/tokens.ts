@@ -7,8 +7,12 @@ export class Tokens {
   readonly #clock: Clock
   readonly #timeoutMs: number
   #last: string | undefined
+  /** The one before, which may still be good for a while. */
+  #previous: string | undefined
   /** Whether the backend has yet to see a token that was asked for just now. */
   #fresh = false
+  /** Whether a fresh one was refused already. */
+  #refused = false
 
   constructor (source: LinkOptions['token'], clock: Clock, timeoutMs: number) {
     this.#source = source
@@ -44,12 +48,24 @@ export class Tokens {
 
   /** The backend has accepted the token. What it says of it from now on is about its age. */
   accepted (): void {
-    this.#fresh = false
+    this.#fresh = this.#refused = false
   }
 
-  /** The last token is not used again. False: there is no newer one to be had. */
-  renew (): boolean {
+  /** What can be shown where no newer token is to be had. */
+  get previous (): string | undefined {
+    this.#fresh = false
+    return this.#previous
+  }
+
+  /**
+   * The last token is not used again. False: there is no newer one to be had.
+   * @param inSession whether it was sent on a link that was in use, and so may have been closed before it was read
+   */
+  renew (inSession = false): boolean {
+    this.#previous = this.#last ?? this.#previous
     this.#last = undefined
-    return typeof this.#source === 'function' && !this.#fresh
+    const unread = inSession && !this.#refused
+    if (this.#fresh) this.#refused = true
+    return typeof this.#source === 'function' && (!this.#fresh || unread)
   }
 }

@@ -50,6 +50,8 @@ export class ClientSocket {
   #deadline: Timer | null = null
   #preAuth: (() => void) | null = null
   #messageBytes: number
+  /** Bytes of a message under way that is larger than what may wait. */
+  #oversize = 0
 
   constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, clock: Clock, log: Logger) {
     this.#socket = socket
@@ -113,10 +115,13 @@ export class ClientSocket {
     if (this.#state !== 'open' || this.#socket.readyState !== this.#socket.OPEN) return
     const isFirst = this.#raw === undefined || corkForNow(this.#raw)
     // Judged by what is left of earlier turns: this turn's bytes have not been offered to anybody yet.
-    if (isFirst && this.#socket.bufferedAmount > this.#limits.downlinkBytes) {
+    // One that is larger than the bound itself goes alone, and is waited for.
+    if (isFirst && this.#socket.bufferedAmount <= this.#limits.downlinkBytes) this.#oversize = 0
+    if (isFirst && this.#socket.bufferedAmount > this.#limits.downlinkBytes + this.#oversize) {
       this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
       return
     }
+    if (data.length > this.#limits.downlinkBytes) this.#oversize = data.length
     this.#socket.send(data, { binary, compress: false })
   }
 

@@ -3,6 +3,7 @@ import type { Static } from 'typebox'
 import Value from 'typebox/value'
 import type { Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
+import { MAX_ID_BYTES, isId } from '../ids.js'
 import type { JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveCause } from '../relay/peer.js'
@@ -24,7 +25,7 @@ const Join = Type.Object({
   token: Type.Optional(Type.String()),
   resume: Type.Optional(Type.Object({
     peerId: Type.String({ minLength: 1, maxLength: 128 }),
-    key: Type.String({ minLength: 1, maxLength: 256 }),
+    key: Type.String({ minLength: 1, maxLength: MAX_ID_BYTES }),
     received: count
   }))
 })
@@ -42,6 +43,9 @@ export class SessionLink implements Link {
   readonly #door: Door
   #state: 'waiting' | 'joining' | 'in session' | 'closed' = 'waiting'
   #session: Session | null = null
+  /** The latest asking, while it is judged. */
+  #latest: Static<typeof Join> | null = null
+  #leaves = false
   /** That of the asking which the relay has; the answer carries it. */
   #asked = 0
   #timer: Timer | null = null
@@ -57,7 +61,7 @@ export class SessionLink implements Link {
       this.#refuse(refusalOf(refused))
       return
     }
-    this.#timer = clock.after(authMs, () => this.close({ code: CloseCode.joinTimeout, reason: `no join within ${authMs} ms` }))
+    this.#timer = clock.after(authMs, () => this.close({ code: CloseCode.tryAgainLater, reason: `no join within ${authMs} ms` }))
     this.#socket.boundPreAuth()
     this.#socket.observe({
       message: (data, binary) => this.#message(data, binary),
@@ -157,34 +161,50 @@ export class SessionLink implements Link {
   #control (data: Buffer): void {
     const control = parse(data)
     if (control.type === 'leave') {
-      const session = this.#session
-      if (session === null) this.close({ code: CloseCode.normal, reason: 'left' })
-      else session.end({ code: CloseCode.normal, reason: 'left', cause: 'client' })
-    } else if (control.type === 'join' && this.#state === 'in session') {
+      // The session that it asks for is to end too, as soon as it is its.
+      if (this.#state === 'joining') this.#leaves = true
+      else this.#leave()
+    } else if (control.type === 'join') {
       this.#join(control)
     }
     // Others are of a later version, or come out of turn.
   }
 
+  #leave (): void {
+    this.#session?.end({ code: CloseCode.normal, reason: 'left', cause: 'client' })
+  }
+
   #join (control: object): void {
     if (!Value.Check(Join, control)) throw new Breach('a join that is none')
+    const { client, resume } = control
+    // The schema counts characters; what goes on to the trunk is bounded in bytes.
+    if ((resume !== undefined && !(isId(resume.peerId) && isId(resume.key))) || (client !== undefined && !isId(client))) throw new Breach('a join with a name that is none')
     if (control.version !== LINK_VERSION) throw new Breach(`version ${control.version} is not spoken here`)
+    // Who asks again while it is being judged is judged anew: only the latest asking counts.
+    this.#latest = control
+    if (this.#state === 'joining') return
     this.#state = 'joining'
     this.#timer?.cancel()
     // Not paused: that it is closed must be seen now. Asking for somebody who has come back on another link would take that one's place.
     void this.#admit(control)
   }
 
-  async #admit ({ id, client = '', token, resume }: Static<typeof Join>): Promise<void> {
+  async #admit (join: Static<typeof Join>): Promise<void> {
+    const { id, client = '', token, resume } = join
     const resumption = { ...NEW, ...resume, asker: client, turn: id }
     try {
-      const admitted = await this.#door.admit(token ?? null)
+      const admitted = await this.#door.admit(token === undefined || token === '' ? null : token)
       if (this.#stateNow !== 'joining') return
+      if (this.#latest !== join) {
+        await this.#admit(this.#latest!)
+        return
+      }
       this.#socket.admitted()
       this.#state = 'in session'
       this.#asked = id
       if (this.#session === null) this.#enter(admitted, resumption)
       else admitted.renew(this.#session, resumption)
+      if (this.#leaves) this.#leave()
     } catch (error) {
       this.#refuse(refusalOf(error))
     }
@@ -199,11 +219,14 @@ export class SessionLink implements Link {
     this.#end({ code, reason: message }, 'refused')
   }
 
-  /** Ends the link, and with it the session: unless the client is told to come back, which it may do with its session. */
+  /**
+   * Ends the link, and with it the session: unless the client is told to come back, or may bring another token, either of
+   * which it does with its session.
+   */
   #end (status: Status, cause: LeaveCause): void {
     const session = this.#session
     if (session === null) this.close(status)
-    else session.end({ ...status, cause: mayReconnect(status.code) ? 'link lost' : cause })
+    else session.end({ ...status, cause: mayReconnect(status.code) || status.code === CloseCode.notAuthenticated ? 'link lost' : cause })
   }
 
   #tell (control: BackendControl): void {

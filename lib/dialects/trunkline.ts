@@ -14,8 +14,9 @@ import type { Wire } from './stand-in.js'
 export const trunklineDialect: Dialect = {
   name: 'trunkline',
   route: (path) => path,
-  credentials: (protocols) => protocols.includes(LINK_SUBPROTOCOL) ? 'first message' : 'upgrade',
-  refusesByCode: (protocols) => protocols.includes(LINK_SUBPROTOCOL),
+  // Of several the first is the one that `ws` agrees to.
+  credentials: ([first]) => first === LINK_SUBPROTOCOL ? 'first message' : 'upgrade',
+  refusesByCode: ([first]) => first === LINK_SUBPROTOCOL,
   accept (socket, door) {
     if (door.protocol === LINK_SUBPROTOCOL) new SessionLink(socket, door).start()
     else void new PlainLink(socket, door).enter()

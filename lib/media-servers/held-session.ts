@@ -42,6 +42,7 @@ export class HeldSession implements AttachmentReceiver {
 
   /** Its client is back, and shows the right key. */
   resume ({ received }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+    if (this.#end.judge(received) === 'old') return refusedLater(receiver, { code: CloseCode.replaced, reason: 'a newer link has this session' })
     this.#window?.cancel()
     this.#end.detach()
     const attachment = this.#attach(receiver)
@@ -75,9 +76,13 @@ export class HeldSession implements AttachmentReceiver {
   // From the client, through the attachment of the moment
 
   send (from: HeldAttachment, data: Buffer, binary: boolean): Accepted {
-    if (from !== this.#attachment || this.#inner === null || !this.#end.take(data.length)) return 'full'
+    if (from !== this.#attachment || this.#inner === null || !this.#end.attached) return 'full'
     const accepted = this.#inner.send(data, binary)
-    this.#acks.took()
+    // What was not taken has not been received: it will come again.
+    if (accepted === 'taken' || accepted === 'pressed') {
+      this.#end.take(data.length)
+      this.#acks.took()
+    }
     return accepted
   }
 
@@ -97,6 +102,7 @@ export class HeldSession implements AttachmentReceiver {
   detach (from: HeldAttachment): void {
     if (from !== this.#attachment) return
     this.#end.detach()
+    this.#window?.cancel()
     this.#window = this.#options.clock.after(this.#options.windowMs, () => this.end({ code: CloseCode.normal, reason: 'the client did not come back' }))
   }
 
@@ -156,6 +162,13 @@ export class HeldSession implements AttachmentReceiver {
     this.end(status)
     receiver?.refused(status)
   }
+}
+
+/** An attachment that comes to nothing. Not at once: who is opening has not got it yet. */
+export function refusedLater (receiver: AttachmentReceiver, status: Status): Attachment {
+  let isOver = false
+  queueMicrotask(() => { if (!isOver) receiver.refused(status) })
+  return { send: () => 'full', skip () {}, ack () {}, detach () {}, close () { isOver = true } }
 }
 
 /** One attachment of the session: only the latest is heard. */

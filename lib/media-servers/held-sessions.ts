@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { CloseCode } from '../close-codes.js'
 import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Status } from '../relay/media-server.js'
 import { sameSecret } from '../secrets.js'
-import { HeldSession } from './held-session.js'
+import { HeldSession, refusedLater } from './held-session.js'
 import type { HoldOptions } from './held-session.js'
 
 /**
@@ -42,9 +42,11 @@ export class HeldSessions implements MediaServer {
   }
 
   open (request: OpenRequest, receiver: AttachmentReceiver): Attachment {
-    const { peerId, key, resumable } = request
+    const { peerId, key, resumable, resumeOnly } = request
     const held = this.#sessions.get(peerId)
     if (held !== undefined && sameSecret(key, held.key)) return held.resume(request, receiver)
+    if (held !== undefined && key !== '') return refusedLater(receiver, { code: CloseCode.replaced, reason: 'a newer session has this peer' })
+    if (resumeOnly && !this.#inner.keepsSessions) return refusedLater(receiver, { code: CloseCode.mediaServerReset, reason: 'the session is gone' })
     held?.end({ code: CloseCode.replaced, reason: 'replaced by a newer session' })
     // Of a client that cannot come back nothing need be kept.
     if (this.#inner.keepsSessions || !resumable || this.#options.windowMs === 0) return this.#inner.open(request, receiver)

@@ -34,6 +34,8 @@ export interface TrunklineServerOptions {
 
 /** From the first step of an attempt to connect to the media server's welcome, in milliseconds. */
 const HANDSHAKE_MS = 10_000
+/** Askings that the media server may leave unanswered. */
+const MAX_UNANSWERED = 65_536
 
 /** The reference driver: every peer is a tag on the frames of one trunk. */
 export function trunklineServer (options: TrunklineServerOptions): Driver {
@@ -47,6 +49,8 @@ class TrunklineServer implements MediaServer {
   readonly #attachments = new Map<string, TrunkAttachment>()
   readonly #dropped: Record<string, number> = {}
   #observer!: MediaServerObserver
+  /** By the number of the asking. */
+  readonly #unanswered = new Map<number, TrunkAttachment>()
   #asked = 0
 
   constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, trunkQueueBytes }: DriverContext) {
@@ -90,16 +94,24 @@ class TrunklineServer implements MediaServer {
     this.#trunk.start()
   }
 
-  open ({ peerId, roomId, metadata, key, received, asker, turn }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+  open ({ peerId, roomId, metadata, key, received, asker, turn, resumeOnly }: OpenRequest, receiver: AttachmentReceiver): Attachment {
     const id = ++this.#asked
-    const attachment = new TrunkAttachment(peerId, id, receiver, this.#trunk, () => {
+    const attachment = new TrunkAttachment(peerId, receiver, this.#trunk, () => {
       // A newer attachment of the same peer may stand there already.
       if (this.#attachments.get(peerId) === attachment) this.#attachments.delete(peerId)
     })
-    this.#attachments.set(peerId, attachment)
-    if (this.#trunk.send(frame('open', { id, roomId, metadata, key, received, trace: '', asker, turn }, peerId)) === 'too big') {
+    const current = this.#attachments.get(peerId)
+    // Who asks again hears nothing more of what it had; whoever else has the peer does, until the media server decides.
+    if (current?.receiver === receiver) {
+      current.forget()
+      this.#attachments.delete(peerId)
+    }
+    // What a media server has left unanswered for so long is nobody's: an answer that comes all the same is dropped.
+    if (this.#unanswered.size >= MAX_UNANSWERED) this.#unanswered.delete(this.#unanswered.keys().next().value!)
+    this.#unanswered.set(id, attachment)
+    if (this.#trunk.send(frame('open', { id, roomId, metadata, key, received, trace: '', asker, turn, resumeOnly }, peerId)) === 'too big') {
       // Not at once: who is opening has not got its attachment yet.
-      queueMicrotask(() => this.#refused(attachment, id, { code: CloseCode.internalError, reason: 'the metadata is larger than the media server takes' }))
+      queueMicrotask(() => this.#refused(peerId, { id, code: CloseCode.internalError, reason: 'the metadata is larger than the media server takes' }))
     }
     return attachment
   }
@@ -122,11 +134,7 @@ class TrunklineServer implements MediaServer {
       case 'skip': this.#current(received)?.receiver.skip(); return
       case 'ack': this.#current(received)?.receiver.ack(received.body); return
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return
-      case 'refused': {
-        const attachment = this.#attachments.get(received.peerId)
-        if (attachment === undefined || !this.#refused(attachment, received.body.id, received.body)) this.#drop(received.body.id === 0 ? 'answer without id' : 'late answer', received.peerId)
-        return
-      }
+      case 'refused': this.#refused(received.peerId, received.body); return
       case 'close': {
         const attachment = this.#current(received)
         attachment?.forget()
@@ -149,24 +157,31 @@ class TrunklineServer implements MediaServer {
     return null
   }
 
-  /** False where nobody waits for this answer. */
-  #refused (attachment: TrunkAttachment, id: number, status: Status): boolean {
-    if (!attachment.answers(id)) return false
-    attachment.close(status.code, status.reason)
-    attachment.receiver.refused(status)
-    return true
+  /** The attachment that an answer is for; null, and counted, where it is for none. */
+  #answered (peerId: string, id: number): TrunkAttachment | null {
+    const attachment = this.#unanswered.get(id)
+    if (attachment?.peerId === peerId) {
+      this.#unanswered.delete(id)
+      return attachment
+    }
+    this.#drop(id === 0 ? 'answer without id' : 'late answer', peerId)
+    return null
+  }
+
+  #refused (peerId: string, { id, code, reason }: Bodies['refused']): void {
+    this.#answered(peerId, id)?.refused({ code, reason })
   }
 
   #opened (peerId: string, epoch: number, body: Bodies['opened']): void {
-    const attachment = this.#attachments.get(peerId)
-    if (attachment?.answers(body.id) === true) {
-      attachment.opened(epoch)
-      attachment.receiver.opened(body)
-      return
-    }
-    this.#drop(body.id === 0 ? 'answer without id' : 'late answer', peerId)
-    // The client left before the answer came: without this the media server would keep a peer that nobody is.
-    if (attachment === undefined) this.#trunk.send(frame('close', { code: CloseCode.normal, reason: 'the client is gone', id: 0 }, peerId, epoch))
+    const attachment = this.#answered(peerId, body.id)
+    if (attachment === null) return
+    const current = this.#attachments.get(peerId)
+    // The media server has moved the peer here from whichever attachment had it, which hears nothing more.
+    current?.forget()
+    this.#attachments.delete(peerId)
+    if (!attachment.opened(epoch)) return
+    this.#attachments.set(peerId, attachment)
+    attachment.receiver.opened(body)
   }
 
   #notified ({ id, roomId, peerId, type, payload, atMs, recording }: Bodies['notification']): void {
@@ -201,39 +216,56 @@ class TrunklineServer implements MediaServer {
   }
 
   #forgetAll (): void {
-    for (const attachment of this.#attachments.values()) attachment.forget()
-    this.#attachments.clear()
+    for (const attachments of [this.#attachments, this.#unanswered]) {
+      for (const attachment of attachments.values()) attachment.forget()
+      attachments.clear()
+    }
   }
 }
 
+/** Hears nothing. */
+const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, skip () {}, ack () {}, closed () {} }
+
 class TrunkAttachment implements Attachment {
-  readonly receiver: AttachmentReceiver
-  readonly #peerId: string
-  readonly #asking: number
+  readonly peerId: string
   readonly #trunk: Trunk
   readonly #remove: () => void
+  #receiver: AttachmentReceiver
   #state: 'asked' | 'open' | 'over' = 'asked'
+  /** What is to be said as soon as the media server has answered: whoever asked is gone. */
+  #then: ((epoch: number) => Frame) | null = null
   #tag: Buffer = Buffer.alloc(0)
   /** None that a frame can have, until the media server has answered. */
   epoch = -1
 
-  constructor (peerId: string, asking: number, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
-    this.#peerId = peerId
-    this.#asking = asking
-    this.receiver = receiver
+  constructor (peerId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
+    this.peerId = peerId
+    this.#receiver = receiver
     this.#trunk = trunk
     this.#remove = remove
   }
 
-  /** Whether an answer with this id is the one that is waited for. */
-  answers (id: number): boolean {
-    return this.#state === 'asked' && this.#asking === id
+  get receiver (): AttachmentReceiver {
+    return this.#receiver
   }
 
-  opened (epoch: number): void {
+  /** Whether anybody still wants it. */
+  opened (epoch: number): boolean {
+    if (this.#then !== null) {
+      this.#trunk.send(this.#then(epoch))
+      return false
+    }
+    if (this.#state !== 'asked') return false
     this.#state = 'open'
     this.epoch = epoch
-    this.#tag = this.#trunk.tag(this.#peerId, epoch)
+    this.#tag = this.#trunk.tag(this.peerId, epoch)
+    return true
+  }
+
+  refused (status: Status): void {
+    if (this.#state !== 'asked') return
+    this.#state = 'over'
+    this.#receiver.refused(status)
   }
 
   forget (): void {
@@ -242,27 +274,35 @@ class TrunkAttachment implements Attachment {
 
   send (data: Buffer, binary: boolean): Accepted {
     if (this.#state !== 'open') return 'full'
-    return this.#trunk.sendEvent({ peerId: this.#peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
+    return this.#trunk.sendEvent({ peerId: this.peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
   }
 
   skip (): void {
-    if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.#peerId, this.epoch))
+    if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.peerId, this.epoch))
   }
 
   ack (received: number): void {
-    if (this.#state === 'open') this.#trunk.send(frame('ack', received, this.#peerId, this.epoch))
+    if (this.#state === 'open') this.#trunk.send(frame('ack', received, this.peerId, this.epoch))
   }
 
   detach (): void {
-    if (this.#state === 'open') this.#trunk.send(frame('detach', null, this.#peerId, this.epoch))
+    if (this.#state === 'open') this.#trunk.send(frame('detach', null, this.peerId, this.epoch))
+    else if (this.#state === 'asked') this.#abandon((epoch) => frame('detach', null, this.peerId, epoch))
   }
 
   close (code: number, reason: string): void {
-    const was = this.#state
+    const body = { code, reason: fitReason(reason), id: 0 }
+    if (this.#state === 'open') this.#trunk.send(frame('close', body, this.peerId, this.epoch))
+    else if (this.#state === 'asked') this.#abandon((epoch) => frame('close', body, this.peerId, epoch))
     this.#state = 'over'
     this.#remove()
-    // An answer that is still to come finds nobody and is closed then.
-    if (was === 'open') this.#trunk.send(frame('close', { code, reason: fitReason(reason), id: 0 }, this.#peerId, this.epoch))
+  }
+
+  /** Nothing of who asked is kept until the answer comes. */
+  #abandon (then: (epoch: number) => Frame): void {
+    this.#then = then
+    this.#receiver = NOBODY
+    this.#state = 'over'
   }
 }
 

@@ -33,6 +33,8 @@ export interface OpenRequest {
   asker: string
   /** Grows with each asking of that end. */
   turn: number
+  /** Whether it is to be refused (4001) rather than given a new session: nobody but the client says that the id is its. */
+  resumeOnly: boolean
   /** Whether the client's end can come back after its link was lost. */
   resumable: boolean
 }
@@ -129,7 +131,10 @@ export interface MediaServer {
   readonly keepsSessions: boolean
   /** For how long the media server of the moment holds a session whose client is away, in milliseconds; 0: not at all. */
   readonly resumeMs: number
-  /** Only while the trunk is `up`. A second one for the same peer id replaces the first, which hears nothing more. */
+  /**
+   * Only while the trunk is `up`. A second one for the same receiver replaces the first, which hears nothing more; of several
+   * for one peer id the media server decides, and the others hear `closed` or `refused`.
+   */
   open (request: OpenRequest, receiver: AttachmentReceiver): Attachment
   /** The client of a session for which there is no attachment here has gone for good. Only where `keepsSessions`, and `up`. */
   leave (session: { peerId: string, key: string }, status: Status): void

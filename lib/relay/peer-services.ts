@@ -32,6 +32,8 @@ export interface PeerServices<Metadata, P extends Peer<Metadata>> {
   predecessor (peer: P): Promise<void>
   /** The peer is over while the media server holds its session for another attachment: it is to be told. */
   orphaned (session: { peerId: string, key: string }, status: Status): void
+  /** The media server has said that the session is its who has claimed it. */
+  proven (peer: P): void
   /** Called exactly once, at the end. `left` resolves when the last hook of the peer has run. */
   ended (peer: P, reason: LeaveReason, left: Promise<void>): void
 }

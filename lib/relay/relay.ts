@@ -68,6 +68,8 @@ export class Relay<Metadata> {
   readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #counts = { uplink: 0, downlink: 0, resumed: 0, reset: 0 }
   readonly #orphans: Orphans
+  /** Who says that a session is theirs, while nobody else has said so: in nobody's way, and not to be seen by the app. */
+  readonly #claims = new Set<RelayedPeer<Metadata>>()
   readonly #pressed = new Set<RelayedPeer<Metadata>>()
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
@@ -95,6 +97,7 @@ export class Relay<Metadata> {
       trunkIsUp: () => this.#trunk.state === 'up',
       orphaned: (session, status) => this.#orphans.add(session, status),
       predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
+      proven: (peer) => this.#proven(peer),
       ended: (peer, reason, left) => this.#ended(peer, reason, left)
     }
   }
@@ -127,14 +130,16 @@ export class Relay<Metadata> {
       if (!present.title.isFormer(claim)) this.#checkHolder(present, identity, claim)
       if (present.title.isHeldBy(claim.key)) return present.take(link, claim, identity)
     } else if (present !== undefined) {
-      // One whose link is lost is in nobody's way.
-      if (this.#options.duplicate === 'refuse' && present.state !== 'detached') throw new Refusal(CloseCode.replaced, 409, 'another link has this peer')
+      // One whose link is lost is in nobody's way, nor is the same end, whose answer was lost.
+      if (this.#options.duplicate === 'refuse' && present.state !== 'detached' && !present.title.isOf(claim)) throw new Refusal(CloseCode.replaced, 409, 'another link has this peer')
     }
     // Whether a session goes on that was asked for by its key is for the media server to say.
     present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '')
-    if (this.peers.size >= this.#options.limits.peers) throw busy('too many peers')
-    const peer = new RelayedPeer(id, identity, identity.peerId === null && claim.peerId !== null, log.child({ peerId: id, roomId: identity.roomId }), this.#services)
-    this.peers.add(peer)
+    if (this.peers.size + this.#claims.size >= this.#options.limits.peers) throw busy('too many peers')
+    const isClaim = identity.peerId === null && claim.key !== ''
+    const peer = new RelayedPeer(id, identity, isClaim, log.child({ peerId: id, roomId: identity.roomId }), this.#services)
+    if (isClaim) this.#claims.add(peer)
+    else this.peers.add(peer)
     return peer.take(link, claim, identity)
   }
 
@@ -186,7 +191,7 @@ export class Relay<Metadata> {
    */
   async drain (): Promise<void> {
     this.#closing = true
-    for (const peer of [...this.peers]) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' }, true)
+    for (const peer of this.#all) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' }, true)
     await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
   }
 
@@ -203,8 +208,8 @@ export class Relay<Metadata> {
     else if (state.state === 'up') log.info({ mediaServer: mediaServer.address, serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
     if (state.state === 'up') {
       this.#orphans.tell()
-      for (const peer of [...this.peers]) peer.trunkUp()
-    } else if (state.state !== 'connecting') for (const peer of [...this.peers]) peer.trunkDown()
+      for (const peer of this.#all) peer.trunkUp()
+    } else if (state.state !== 'connecting') for (const peer of this.#all) peer.trunkDown()
     if (hooks.lists.onTrunk === null) return
     if (this.#trunkStatesTold >= MAX_TRUNK_STATES) {
       log.warn({ state: state.state }, `onTrunk is not told: ${MAX_TRUNK_STATES} states wait for its hooks`)
@@ -258,17 +263,28 @@ export class Relay<Metadata> {
   /** @throws Refusal the key, or the room, is not that of the session */
   #checkHolder (peer: RelayedPeer<Metadata>, identity: CheckedIdentity<Metadata>, claim: Claim): void {
     if (claim.key !== '' && !peer.title.isHeldBy(claim.key)) {
-      // An id that somebody else has but claimed is not theirs yet: the rightful one may come again in a moment.
-      // And what is left of one whose trunk was lost may be the older one: only the media server knows.
-      if (peer.title.isClaimed ? identity.peerId === null : !peer.isAttached) throw busy('the session is being asked for')
-      if (!peer.title.isClaimed) throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
+      // What is left of one whose trunk was lost may be the older one: only the media server knows.
+      if (!peer.isAttached) throw busy('the session is being asked for')
+      throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
     } else if (peer.roomId !== identity.roomId) {
       throw new Refusal(CloseCode.forbidden, 403, 'the session is of another room')
     }
   }
 
+  /** A copy, since most that is done to all of them ends some. */
+  get #all (): Array<RelayedPeer<Metadata>> {
+    return [...this.peers, ...this.#claims]
+  }
+
+  #proven (peer: RelayedPeer<Metadata>): void {
+    this.#claims.delete(peer)
+    this.peers.get(peer.id)?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, true)
+    this.peers.add(peer)
+  }
+
   #ended (peer: RelayedPeer<Metadata>, { code, reason, cause }: LeaveReason, left: Promise<void>): void {
     this.peers.delete(peer)
+    this.#claims.delete(peer)
     this.#left[cause] = (this.#left[cause] ?? 0) + 1
     peer.log.info({ code, reason, cause }, 'the peer has left')
     const leaving = Promise.all([this.#leaving.get(peer.id), left]).then(() => {

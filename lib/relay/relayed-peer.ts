@@ -75,9 +75,9 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#identity.metadata
   }
 
-  /** Whether the media server has it here, or is being asked for it: then it also says who has taken its place. */
+  /** Whether the media server has it here: then it also says who has taken its place. While it is asked, it may yet refuse. */
   get isAttached (): boolean {
-    return this.#attachment !== null
+    return this.#attachment !== null && this.title.asking === null
   }
 
   // From the relay
@@ -129,6 +129,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   ask (asking: Asking): void {
     if (this.#state === 'ended') return
     this.#transition('waiting')
+    // Should the asking be refused, nobody would be left to whom the media server still has it attached.
+    this.#attachment?.detach()
     this.#attachment = null
     this.title.ask(asking)
     this.#forgetEvents()
@@ -180,6 +182,10 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
       return
     }
     this.title.answered(answer)
+    if (answer.windowBytes > this.#services.limits.downlinkQueueBytes) {
+      this.log.warn({ windowBytes: answer.windowBytes }, "the media server's window is larger than limits.downlinkQueueBytes: a client that falls behind would be sent away, and again when it is back")
+    }
+    if (isClaimed) this.#services.proven(this)
     if (asked !== '') this.#services.counts[answer.resumed ? 'resumed' : 'reset']++
     if (this.#state === 'detached') {
       // Its link was lost while it was being opened.
@@ -241,7 +247,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   #leaveMediaServer ({ code, reason, cause }: LeaveReason): void {
     const { mediaServer, orphaned } = this.#services
-    const { key } = this.title
+    const key = this.title.key === '' ? this.title.asking?.key ?? '' : this.title.key
     const mayBeBack = this.#seat?.link.resumes !== false && (mayReconnect(code) || cause === 'expired')
     // Harmless when it was the media server who ended it, or the client: each side drops a close for what is over.
     if (this.#attachment !== null) this.#attachment.close(code, reason)
@@ -274,7 +280,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   #request (asking: Asking): OpenRequest {
-    return { ...asking, peerId: this.id, roomId: this.roomId, metadata: this.#identity.metadataText, resumable: this.#seat?.link.resumes ?? false }
+    return { ...asking, peerId: this.id, roomId: this.roomId, metadata: this.#identity.metadataText, resumable: this.#seat?.link.resumes ?? false, resumeOnly: this.title.isClaimed }
   }
 
   #start (): void {

@@ -45,14 +45,19 @@ export class Title {
     return sameSecret(key, this.#key) || sameSecret(key, this.#oldKey) || sameSecret(key, this.#asking?.key ?? '')
   }
 
+  /** Whether the same end has asked for it, as far as that is known. */
+  isOf ({ asker }: Asking): boolean {
+    return asker !== '' && asker === this.#last.asker
+  }
+
   /** Whether it is what is left of an earlier session of the same end, which has been given another elsewhere. */
   isFormer (asking: Asking): boolean {
-    return this.#isOf(asking) && !this.isHeldBy(asking.key)
+    return this.isOf(asking) && !this.isHeldBy(asking.key)
   }
 
   /** Whether the same end has asked for more since. */
   isLate (asking: Asking): boolean {
-    return this.#isOf(asking) && asking.turn < this.#last.turn
+    return this.isOf(asking) && asking.turn < this.#last.turn
   }
 
   ask (asking: Asking): void {
@@ -70,9 +75,5 @@ export class Title {
   /** The client has spoken, so it has got the answer. */
   heard (): void {
     this.#oldKey = ''
-  }
-
-  #isOf ({ asker }: Asking): boolean {
-    return asker !== '' && asker === this.#last.asker
   }
 }

@@ -30,6 +30,8 @@ export interface ChannelObserver {
   frames (frames: Frame[]): void
   /** The outbox has room again after it had been pressed. */
   relieved (): void
+  /** It is being closed from here: nothing is taken any more. */
+  closing? (code: number, reason: string): void
   /** The socket is gone, for whatever reason; called exactly once. */
   closed (code: number, reason: string): void
 }
@@ -124,6 +126,7 @@ export class Channel {
     this.#outbox.end()
     this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
     this.#deadline = this.#clock.after(CLOSE_MS, () => this.#socket.terminate())
+    this.#observer.closing?.(code, reason)
   }
 
   /** Cuts the socket at once. */

@@ -199,7 +199,7 @@ export class Endpoint<Metadata = unknown> {
       return
     }
     switch (received.kind) {
-      case 'open': void this.#sessions.open(trunk.channel, received.peerId, received.body); return
+      case 'open': this.#open(trunk, received); return
       case 'done': this.#notices.done(received.body); return
       case 'leave': this.#sessions.leave(received.peerId, received.body); return
       case 'credit': return
@@ -220,6 +220,10 @@ export class Endpoint<Metadata = unknown> {
         default: this.#drop(`unexpected ${received.kind}`)
       }
     }
+  }
+
+  #open ({ channel }: TrunkOfBackend, { peerId, body }: Extract<Frame, { kind: 'open' }>): void {
+    this.#sessions.open(channel, peerId, body).catch((error: unknown) => this.#options.log.error({ err: error, peerId }, 'a peer could not be opened'))
   }
 
   #greet (trunk: TrunkOfBackend, { backendId, maxMessageBytes }: Bodies['hello']): void {

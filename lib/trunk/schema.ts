@@ -29,6 +29,8 @@ export interface Open {
   asker: string
   /** Grows with each asking of that end: of two the larger counts, whichever arrives first. */
   turn: number
+  /** Refuse it (4001) rather than make a new session. */
+  resumeOnly: boolean
 }
 export interface Recording {
   recordingId: string
@@ -129,7 +131,7 @@ export const KINDS: Record<Kind, { number: number, value: 'bytes' | 'string' | '
   open: {
     number: 7,
     value: {
-      roomId: string(1), metadata: string(2), key: string(3), received: uint(4), trace: string(5), id: uint(6), asker: string(7), turn: uint(8)
+      roomId: string(1), metadata: string(2), key: string(3), received: uint(4), trace: string(5), id: uint(6), asker: string(7), turn: uint(8), resumeOnly: bool(9)
     } satisfies Record<keyof Open, Field>
   },
   opened: {

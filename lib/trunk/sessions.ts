@@ -85,6 +85,7 @@ export class Sessions<Metadata> {
         return
       }
     }
+    if (asked.resumeOnly) return refuse(CloseCode.mediaServerReset, 'the session is gone')
     if (present === undefined && this.#peers.size >= this.#options.maxPeers) return refuse(CloseCode.tryAgainLater, 'too many peers')
     present?.over({ code: CloseCode.replaced, reason: 'replaced by a newer session' }, true)
     await this.#begin(this.#make(trunk, peerId, asked, metadata), asked.id, refuse)

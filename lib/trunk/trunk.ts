@@ -181,7 +181,9 @@ export class Trunk {
     }, {
       frames: (frames) => this.#frames(frames),
       relieved: () => this.#observer.relieved(),
-      closed: (code, reason) => this.#lost({ code, reason })
+      // Whoever says goodbye need not be waited for: the next trunk takes its place.
+      closing: (code, reason) => { if (this.#stopped === null) this.#lost({ code, reason }) },
+      closed: (code, reason) => { if (this.#channel === channel) this.#lost({ code, reason }) }
     })
     this.#channel = channel
     channel.send(frame('hello', { version: VERSION, backendId, maxMessageBytes: messageBytes }))

@@ -161,3 +161,41 @@ t.test('any bytes and sizes pass through windows of any size', async (t) => {
   }), { numRuns: 20 })
   t.pass('the property holds')
 })
+
+t.test('a trunk that is being closed for a broken message is lost like any other: plain clients lose nothing', async (t) => {
+  const server = await startMediaServer(t, { windowBytes: 10_000 })
+  const app = await startApp(t, { ...server.options, retry: { baseMs: 1, maxMs: 1 } })
+  const client = await app.join()
+  await server.receive('open')
+  while ([...app.app.trunkline.peers][0]?.state !== 'joined') await new Promise((resolve) => setImmediate(resolve))
+  const down = trunkState(app.app, 'down')
+  server.onOpen = (open, trunk) => trunk.send(server.answer(open, { resumed: true, windowBytes: 10_000, key: open.body.key }))
+  server.trunks[0]!.sendRaw(Buffer.from([0xff]))
+  await down
+  client.send('meanwhile')
+  t.equal((await server.receive('text')).body.toString(), 'meanwhile')
+  t.equal(client.socket.readyState, client.socket.OPEN)
+})
+
+t.test('what the trunk had no room for is not taken for received, where the backend holds the session', async (t) => {
+  const server = await startMediaServer(t)
+  const app = await startApp(t, server.options, { limits: { trunkQueueBytes: 4_096 } })
+  const links = await Promise.all([0, 1, 2, 3].map(async (n) => await joinLink(t, app, { roomId: 'room', peerId: `p${n}` })))
+  for (const { link } of links) for (let n = 0; n < 30; n++) link.event(`${n}`.padEnd(6_000, '.'))
+  const heard = new Map<string, number[]>(links.map(({ joined }) => [joined.peerId, []]))
+  for (const { link, joined } of links) {
+    // One that was sent away comes back with what it says was not received.
+    const events = heard.get(joined.peerId)!
+    void link.closed.then(async () => {
+      if (events.length === 30) return
+      const back = await joinLink(t, app, { roomId: 'room', peerId: joined.peerId }, { peerId: joined.peerId, key: joined.key, received: 0 })
+      t.equal(back.joined.resumed, true)
+      for (let n = back.joined.received; n < 30; n++) back.link.event(`${n}`.padEnd(6_000, '.'))
+    })
+    while (events.length < 30) {
+      const event = await server.receive('text', ({ peerId }) => peerId === joined.peerId)
+      events.push(Number(event.body.toString().replaceAll('.', '')))
+    }
+    t.same(events, Array.from({ length: 30 }, (_, n) => n))
+  }
+})

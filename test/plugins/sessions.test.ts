@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { ManualClock, fakeFrame } from '../../lib/testing/index.js'
+import { FakeClient, ManualClock, fakeFrame } from '../../lib/testing/index.js'
 import type { EndpointPeer } from '../../lib/trunk/endpoint.js'
 import { startEndpoint } from '../endpoint-server.js'
 import { LinkClient, joinLink } from '../link-client.js'
@@ -200,24 +200,133 @@ t.test('resume with a wrong, foreign or guessed key, or for another room or iden
   t.equal(other.app.trunkline.peers.size, 0)
 })
 
-t.test('an id that is but claimed is in nobody\'s way', async (t) => {
-  let release = (): void => {}
-  const held = new Promise<void>((resolve) => { release = resolve })
-  const server = await startEndpoint(t, { onPeer: async (peer) => { if (peer.id === 'p') await held } })
+t.test('an id that is but claimed is in nobody\'s way, and nobody sees it', async (t) => {
+  const server = await startMediaServer(t, { welcome: { resumeWindowMs: 30_000 }, onOpen: 'ignore' })
   const app = await startApp(t, server.options)
-  const claiming = await LinkClient.connect(app)
-  claiming.ask({ roomId: 'room' }, { peerId: 'p', key: 'a guess', received: 0 })
-  while (app.app.trunkline.peers.get('p') === undefined) await new Promise((resolve) => setImmediate(resolve))
-  // Another who claims may come again; whom the app calls so is let in.
-  const rival = await LinkClient.connect(app)
-  rival.ask({ roomId: 'room' }, { peerId: 'p', key: 'another', received: 0 })
-  t.equal((await rival.closed).code, 1013)
-  const rightful = await LinkClient.connect(app)
-  t.teardown(() => rightful.client.cut())
-  rightful.ask({ roomId: 'room', peerId: 'p' })
-  t.equal((await claiming.closed).code, 4409)
-  release()
-  t.match(await rightful.heard('joined'), { resumed: false, peerId: 'p' })
+  const claims = await Promise.all(['one', 'two', 'two'].map(async (key) => {
+    const link = await LinkClient.connect(app)
+    link.ask({ roomId: 'room' }, { peerId: 'p', key, received: 0 })
+    const open = await server.receive('open')
+    t.match(open.body, { resumeOnly: true, key })
+    return { link, open }
+  }))
+  t.equal(app.app.trunkline.peers.size, 0)
+  // Whom the app calls so is let in all the same, and the claims come to nothing.
+  server.onOpen = 'accept'
+  const rightful = await joinLink(t, app, { roomId: 'room', peerId: 'p' })
+  t.match(rightful.joined, { resumed: false, peerId: 'p' })
+  for (const { link, open } of claims) {
+    server.send(fakeFrame('refused', { id: open.body.id, code: 4001, reason: 'gone' }, 'p'))
+    t.equal((await link.closed).code, 4001)
+  }
+  t.equal(app.app.trunkline.peers.get('p')?.state, 'joined')
+})
+
+t.test('a session that is claimed, and proven, is its; the media server hears of no other', async (t) => {
+  const server = await startEndpoint(t)
+  const [one, two] = [await startApp(t, server.options), await startApp(t, server.options)]
+  const { link, joined } = await joinLink(t, one)
+  await server.peers.take()
+  const guesses = await Promise.all(['a', 'b', 'c'].map(async (key) => {
+    const guess = await LinkClient.connect(two)
+    guess.ask({ roomId: 'room' }, { peerId: joined.peerId, key, received: 0 })
+    return guess
+  }))
+  const moved = await joinLink(t, two, { roomId: 'room' }, { peerId: joined.peerId, key: joined.key, received: 0 })
+  t.equal(moved.joined.resumed, true)
+  t.equal((await link.closed).code, 4409)
+  for (const guess of guesses) t.equal((await guess.closed).code, 4409)
+  const nobody = await LinkClient.connect(two)
+  nobody.ask({ roomId: 'room' }, { peerId: 'admin', key: 'x', received: 0 })
+  t.equal((await nobody.closed).code, 4001)
+  t.equal(server.peers.length, 0, 'it was asked to make no other')
+  t.equal(two.app.trunkline.peers.get(joined.peerId)?.state, 'joined')
+})
+
+t.test('names that the trunk could not carry are refused at the link', async (t) => {
+  const server = await startEndpoint(t)
+  const app = await startApp(t, server.options)
+  const bystander = await joinLink(t, app)
+  for (const wrong of [{ resume: { peerId: '€'.repeat(128), key: 'x', received: 0 } }, { resume: { peerId: '\ud800', key: 'x', received: 0 } }, { resume: { peerId: 'p', key: '€'.repeat(100), received: 0 } }, { client: '€'.repeat(100) }, { client: '' }]) {
+    const it = await LinkClient.connect(app)
+    it.control({ type: 'join', id: 1, version: 1, token: '{"roomId":"r"}', ...wrong })
+    t.equal((await it.closed).code, 1002, JSON.stringify(wrong).slice(0, 40))
+  }
+  t.equal(app.app.trunkline.peers.get(bystander.joined.peerId)?.state, 'joined')
+  t.match(app.app.trunkline.stats(), { reset: 0, resumed: 0 })
+})
+
+t.test('whatever subprotocols a page of another site names, it is not let in', async (t) => {
+  const server = await startEndpoint(t)
+  const app = await startApp(t, server.options, { cookie: 'sid' })
+  const headers = { origin: 'https://elsewhere.example', cookie: `sid=${encodeURIComponent('{"roomId":"r"}')}` }
+  for (const protocols of [[], ['foo'], ['foo', 'trunkline.link.v1']]) await t.rejects(FakeClient.connect(`${app.base}/signaling`, { headers, protocols }), { message: /403/ })
+  const first = await FakeClient.connect(`${app.base}/signaling`, { headers, protocols: ['trunkline.link.v1', 'foo'] })
+  t.equal((await first.closed).code, 4403)
+  t.equal(app.app.trunkline.peers.size, 0)
+})
+
+t.test('an asking that is refused leaves nobody behind at the media server', async (t) => {
+  const server = await startEndpoint(t)
+  const app = await startApp(t, server.options)
+  const { link, joined } = await joinLink(t, app)
+  const peer = await server.peers.take()
+  peer.send('x')
+  t.equal(await link.text(), 'x')
+  link.ack(1)
+  link.event('y')
+  await new Promise((resolve) => peer.once('mediaEvent', resolve))
+  const detached = new Promise<void>((resolve) => peer.once('detach', resolve))
+  link.ask({ roomId: 'room' }, { peerId: joined.peerId, key: joined.key, received: 0 })
+  t.equal((await link.closed).code, 4409)
+  await detached
+  t.equal(peer.isAttached, false)
+})
+
+t.test('of two joins on one link the later one is answered, however long the judging takes', async (t) => {
+  const server = await startEndpoint(t)
+  const judged: Array<() => void> = []
+  const app = await startApp(t, server.options, {
+    authenticate: async () => {
+      await new Promise<void>((resolve) => judged.push(resolve))
+      return { roomId: 'room' }
+    }
+  })
+  const link = await LinkClient.connect(app)
+  t.teardown(() => link.client.cut())
+  link.ask({})
+  link.ask({})
+  while (judged.length < 1) await new Promise((resolve) => setImmediate(resolve))
+  link.ask({})
+  await new Promise((resolve) => link.client.socket.ping(undefined, undefined, () => link.client.socket.once('pong', resolve)))
+  judged[0]!()
+  while (judged.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  judged[1]!()
+  t.match(await link.heard('joined'), { id: 3 })
+  const leaving = await LinkClient.connect(app)
+  leaving.ask({})
+  leaving.control({ type: 'leave' })
+  while (judged.length < 3) await new Promise((resolve) => setImmediate(resolve))
+  judged[2]!()
+  t.equal((await leaving.closed).code, 1000)
+  t.equal(app.app.trunkline.peers.size, 1)
+})
+
+t.test('where a second link is refused, the same client comes back all the same when it has lost the answer', async (t) => {
+  const server = await startEndpoint(t)
+  const app = await startApp(t, server.options, { duplicate: 'refuse' })
+  const ask = (link: LinkClient, id: number, client: string): void => link.control({ type: 'join', id, version: 1, client, token: '{"roomId":"room","peerId":"p"}' })
+  const one = await LinkClient.connect(app)
+  ask(one, 1, 'me')
+  await one.heard('joined')
+  const other = await LinkClient.connect(app)
+  ask(other, 1, 'another')
+  t.equal((await other.closed).code, 4409)
+  const again = await LinkClient.connect(app)
+  t.teardown(() => again.client.cut())
+  ask(again, 2, 'me')
+  t.match(await again.heard('joined'), { id: 2, peerId: 'p' })
+  t.equal((await one.closed).code, 4409)
 })
 
 t.test('counts that cannot be end the one session', async (t) => {
@@ -280,7 +389,7 @@ t.test('who does not join in time is sent away; who may not come hears it by a c
   const app = await startApp(t, server.options, { clock, cookie: 'session' })
   const silent = await LinkClient.connect(app)
   clock.advance(5_000)
-  t.equal((await silent.closed).code, 4408)
+  t.equal((await silent.closed).code, 1013)
   const nobody = await LinkClient.connect(app)
   nobody.control({ type: 'join', id: 1, version: 1 })
   t.equal((await nobody.closed).code, 4401)
@@ -298,14 +407,17 @@ t.test('who does not join in time is sent away; who may not come hears it by a c
   t.match(await withHeader.heard('joined'), { id: 5, roomId: 'r' })
 })
 
-t.test('each join is authenticated; one that fails on a live link ends the session, unless it was not its fault', async (t) => {
+t.test('each join is authenticated; one that fails on a live link ends the link, and a session that may not be its', async (t) => {
   const server = await startEndpoint(t)
   const app = await startApp(t, server.options)
   const one = await joinLink(t, app)
-  const over = closed(await server.peers.take())
+  const first = await server.peers.take()
+  const held = new Promise<void>((resolve) => first.once('detach', resolve))
   one.link.ask({ error: {} }, { peerId: one.joined.peerId, key: one.joined.key, received: 0 })
   t.equal((await one.link.closed).code, 4401)
-  await over
+  await held
+  const renewed = await joinLink(t, app, { roomId: 'room' }, { peerId: one.joined.peerId, key: one.joined.key, received: 0 })
+  t.equal(renewed.joined.resumed, true, 'with a better token it goes on')
   const two = await joinLink(t, app)
   const peer = await server.peers.take()
   const detached = new Promise<void>((resolve) => peer.once('detach', resolve))

@@ -304,5 +304,5 @@ t.test('what carries no epoch before the media server has answered is of no atta
   const answer = server.answer(open)
   server.send(answer, fakeFrame('text', Buffer.from('in time'), 'p', answer.epoch))
   t.equal(await client.receiveText(), 'in time')
-  t.same(app.trunkline.stats().trunk.dropped, { 'no epoch': 2 })
+  t.same(app.trunkline.stats().trunk.dropped, { 'unknown peer': 2 })
 })

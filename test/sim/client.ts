@@ -16,6 +16,8 @@ export abstract class Client extends Process {
   /** Whom the connection leads to. */
   backend: Backend | null = null
   online = true
+  /** When it was begun. */
+  since: number
   /** When it was last known to have a way to the media server that works. */
   lastHealthy: number
   incoming!: Incoming
@@ -27,7 +29,7 @@ export abstract class Client extends Process {
     super(name, world.now)
     this.world = world
     this.identity = identity
-    this.lastHealthy = world.now
+    this.lastHealthy = this.since = world.now
     this.begin()
   }
 

@@ -43,6 +43,7 @@ export class SdkClient extends Client {
     if (!this.isOver) return
     if (this.#link?.state !== 'leaved') {
       this.excuses.clear()
+      this.since = this.world.now
       this.#link = this.#make()
     }
     this.#link.join()

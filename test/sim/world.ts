@@ -122,9 +122,11 @@ export class World {
     connection.up.put({ kind: 'connect' })
   }
 
-  /** Somebody comes to be taken in: whoever else has this identity is about to lose it. */
-  entered ({ client, identity }: Said): void {
-    for (const other of this.clients) if (identity !== null && other.identity === identity && other.name !== client) other.excuse('taken over')
+  /** Somebody comes to be taken in: whoever else has this identity is about to lose it, also to what its own last page had asked. */
+  entered ({ client, identity, issued }: Said): void {
+    for (const other of this.clients) {
+      if (identity !== null && other.identity === identity && (other.name !== client || issued < other.since)) other.excuse('taken over')
+    }
   }
 
   /** Whether somebody else of the same identity is on the way in, or in. */

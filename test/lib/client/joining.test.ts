@@ -212,16 +212,37 @@ t.test('a token function that rejects, throws or takes too long costs an attempt
   t.equal(link.state, 'joined')
 })
 
-t.test('a token that cannot be renewed costs the socket, however long the reason is', async (t) => {
+t.test('where no newer token is to be had, the one of before is shown again on the link that there is', async (t) => {
   let asked = 0
-  const { link, sockets } = memoryLink(t, { token: async () => { if (asked++ > 0) throw new Error('\u20ac'.repeat(100)); return 'x' } })
+  const { link, sockets } = memoryLink(t, { token: async () => { if (asked++ === 1) throw new Error('the service is down'); return `token ${asked}` } })
+  link.join()
+  await settled()
+  admit(sockets[0])
+  for (const token of ['token 1', 'token 3']) {
+    sockets[0]!.control({ type: 'rejoin', reason: 'token' })
+    await settled()
+    t.equal(admit(sockets[0]).token, token)
+    t.equal(link.state, 'joined')
+  }
+  t.equal(sockets.length, 1)
+})
+
+t.test('a link that is closed before it has read the newer token does not end it; one that refuses twice does', async (t) => {
+  let asked = 0
+  const { link, sockets, clock } = memoryLink(t, { token: async () => `token ${++asked}` })
   link.join()
   await settled()
   admit(sockets[0])
   sockets[0]!.control({ type: 'rejoin', reason: 'token' })
   await settled()
+  sockets[0]!.closes(4401)
+  clock.advance(100)
+  await settled()
   t.equal(link.state, 'reinitializing')
-  t.equal(sockets[0]!.closedWith?.code, 4005)
+  t.equal(sockets.length, 2)
+  sockets[1]!.opens()
+  sockets[1]!.closes(4401)
+  t.equal(link.state, 'failed')
 })
 
 t.test('a policy that gives up tells why', async (t) => {

@@ -46,9 +46,7 @@ class ModelServer implements MediaServer {
   open (request: OpenRequest, receiver: AttachmentReceiver): Attachment {
     assert.ok(this.up, 'opened without a trunk')
     // As the driver does: who is replaced hears nothing more.
-    for (const other of this.asked) if (other.request.peerId === request.peerId) other.deaf = true
-    const session = this.sessions.get(request.peerId)
-    if (session !== undefined) session.attachment.deaf = true
+    for (const other of [...this.asked, ...[...this.sessions.values()].map(({ attachment }) => attachment)]) if (other.receiver === receiver) other.deaf = true
     const attachment = new ModelAttachment(request, receiver, this)
     this.asked.push(attachment)
     return attachment
@@ -63,6 +61,10 @@ class ModelServer implements MediaServer {
       attachment.hear(({ refused }) => refused.call(attachment.receiver, { code: 4409, reason: 'newer' }))
       return
     }
+    if (attachment.request.resumeOnly && session?.key !== key) {
+      attachment.hear((receiver) => receiver.refused({ code: 4001, reason: 'gone' }))
+      return
+    }
     const resumed = session !== undefined && key !== '' && session.key === key
     const newKey = resumed ? key : `key-${++this.keys}`
     // Answered, and closed by a backend that does not want it any more.
@@ -70,6 +72,8 @@ class ModelServer implements MediaServer {
       this.sessions.delete(peerId)
       return
     }
+    session?.attachment.hear((receiver) => receiver.closed({ code: 4409, reason: 'moved' }))
+    if (session !== undefined) session.attachment.deaf = true
     attachment.open = true
     attachment.unheard = attachment.deaf
     this.cutAt.delete(peerId)
@@ -154,6 +158,8 @@ class ModelAttachment implements Attachment {
 class ModelLink implements Link {
   readonly id: string
   readonly resumes: boolean
+  readonly claims: boolean
+  readonly #latest: Map<string, ModelLink>
   readonly answers: JoinAnswer[] = []
   readonly heard: string[] = []
   /** Whether the relay has let it go. */
@@ -164,13 +170,16 @@ class ModelLink implements Link {
   rejoins = 0
   session!: ReturnType<Relay<unknown>['enter']>
 
-  constructor (id: string, resumes: boolean) {
+  constructor (id: string, resumes: boolean, claims: boolean, latest: Map<string, ModelLink>) {
     this.id = id
     this.resumes = resumes
+    this.claims = claims
+    this.#latest = latest
   }
 
   joined (answer: JoinAnswer): void {
     assert.ok(!this.closed, 'joined after its end')
+    if (this.claims && this.answers.length === 0) this.#latest.set(this.id, this)
     this.answers.push(answer)
   }
 
@@ -277,7 +286,8 @@ class History {
 
   check (): void {
     const living = [...this.relay.peers]
-    const open = this.links.filter((link) => !link.closed)
+    // Who but claims an id is not to be seen yet.
+    const open = this.links.filter((link) => !link.closed && !(link.claims && link.answers.length === 0))
     assert.equal(open.length, living.filter(({ state }) => state !== 'detached').length, 'as many open links as peers that have one')
     for (const link of open) {
       assert.equal(this.latest.get(link.id), link, 'only the latest link of an id is open')
@@ -311,20 +321,22 @@ class History {
     const name = IDS[id]!
     const keys = this.keys.get(name) ?? []
     const claim: Claim = { peerId: key === 'none' ? null : name, received: 0, asker: '', turn: 0, key: { none: '', wrong: 'wrong', latest: keys.at(-1) ?? '', first: keys[0] ?? '' }[key] }
-    const link = new ModelLink(name, resumes)
+    const isOwn = own || claim.key === ''
+    const link = new ModelLink(name, resumes, !isOwn && this.relay.peers.get(name) === undefined, this.latest)
     const before = this.latest.get(name)
     const wasOpen = before?.closed === false
     try {
       // Without an id of the app's own, one that claims nothing is somebody new, whom this test does not follow.
-      link.session = this.relay.enter({ peerId: own || claim.key === '' ? name : null, roomId: 'r', metadata: null, metadataText: 'null', expiresAt: null }, link, claim, silentLogger)
+      link.session = this.relay.enter({ peerId: isOwn ? name : null, roomId: 'r', metadata: null, metadataText: 'null', expiresAt: null }, link, claim, silentLogger)
     } catch (error) {
       assert.ok(error instanceof Refusal)
       assert.ok(claim.key !== '', 'only who shows a key can be wrong')
       if (wasOpen) assert.equal(before.closed, false, 'a loser pushed the winner out')
       return
     }
-    if (before !== undefined) assert.equal(before.closed, true, 'the one before is let go of at once')
     this.links.push(link)
+    if (link.claims) return
+    if (before !== undefined) assert.equal(before.closed, true, 'the one before is let go of at once')
     this.latest.set(name, link)
   }
 

@@ -92,7 +92,7 @@ t.test('of a session that was still being opened when the trunk was lost nobody 
   let accept = (): void => {}
   const { backend, endpoint, peers } = await serve(t, { onPeer: async (peer) => { peers.push(peer); await new Promise<void>((resolve) => { accept = resolve }) } })
   const it = await backend()
-  it.send(frame('open', { id: 1, roomId: 'r', metadata: '', key: '', received: 0, trace: '', asker: '', turn: 0 }, 'p'))
+  it.send(frame('open', { id: 1, roomId: 'r', metadata: '', key: '', received: 0, trace: '', asker: '', turn: 0, resumeOnly: false }, 'p'))
   const peer = await peers.take()
   const over = once(peer, 'close')
   it.socket.terminate()

@@ -356,7 +356,7 @@ t.test('onPeer may answer anything; who is over while it thinks is not waited fo
   t.equal((await it.open('p')).kind, 'opened')
   const timers = clock.timers
   const slow = it.open('slow')
-  it.send(frame('open', { id: 2, roomId: 'r', metadata: '', key: '', received: 0, trace: '', asker: '', turn: 0 }, 'slow'))
+  it.send(frame('open', { id: 2, roomId: 'r', metadata: '', key: '', received: 0, trace: '', asker: '', turn: 0, resumeOnly: false }, 'slow'))
   t.match(await slow, { kind: 'refused', body: { id: 1 } })
   t.equal(clock.timers, timers + 1, 'only the second one is waited for')
 })

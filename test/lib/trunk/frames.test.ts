@@ -27,7 +27,7 @@ const { root } = protobuf.parse(`
   message Leave { string key = 1; uint32 code = 2; string reason = 3; }
   message Hello { uint32 version = 1; string backend_id = 2; uint32 max_message_bytes = 3; }
   message Welcome { uint32 version = 1; string server_id = 2; uint32 max_message_bytes = 3; uint32 heartbeat_ms = 4; uint32 resume_window_ms = 5; }
-  message Open { string room_id = 1; string metadata = 2; string key = 3; uint64 received = 4; string trace = 5; uint64 id = 6; string asker = 7; uint64 turn = 8; }
+  message Open { string room_id = 1; string metadata = 2; string key = 3; uint64 received = 4; string trace = 5; uint64 id = 6; string asker = 7; uint64 turn = 8; bool resume_only = 9; }
   message Opened { string key = 1; bool resumed = 2; uint64 received = 3; uint32 window_bytes = 4; repeated Recording recordings = 5; uint64 id = 6; }
   message Recording { string recording_id = 1; string room_id = 2; string status = 3; uint64 revision = 4; uint64 started_at_ms = 5; string file = 6; uint64 duration_ms = 7; string error = 8; }
   message Notification { string id = 1; string room_id = 2; string peer_id = 3; string type = 4; string payload = 5; uint64 at_ms = 6; Recording recording = 7; }
@@ -50,7 +50,7 @@ const bodies: Record<Kind, fc.Arbitrary<unknown>> = {
   binary: bytes,
   skip: fc.constant(null),
   ack: uint53,
-  open: record({ id: uint53, roomId: text, metadata: text, key: text, received: uint53, trace: text, asker: text, turn: uint53 }),
+  open: record({ id: uint53, roomId: text, metadata: text, key: text, received: uint53, trace: text, asker: text, turn: uint53, resumeOnly: fc.boolean() }),
   opened: record({ id: uint53, key: text, resumed: fc.boolean(), received: uint53, windowBytes: uint32, recordings: fc.array(recording, { maxLength: 3 }) }),
   refused: status,
   detach: fc.constant(null),

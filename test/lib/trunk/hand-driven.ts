@@ -44,7 +44,7 @@ export class Backend {
   }
 
   async open (peerId: string, body: Partial<Bodies['open']> = {}): Promise<Frame> {
-    this.send(frame('open', { id: 1, roomId: 'r', metadata: '{"n":1}', key: '', received: 0, trace: '', asker: '', turn: 0, ...body }, peerId))
+    this.send(frame('open', { id: 1, roomId: 'r', metadata: '{"n":1}', key: '', received: 0, trace: '', asker: '', turn: 0, resumeOnly: false, ...body }, peerId))
     return await this.#frames.take(({ kind }) => kind === 'opened' || kind === 'refused')
   }
 }

@@ -97,7 +97,7 @@ t.test('frames that are no media events are taken beyond the hard bound, until t
   const outbox = new Outbox(protobufCodec, { write: () => {} }, limits, { ...quiet, overwhelmed: () => overwhelmed.push('given up') })
   while (outbox.push(event(100_000)) !== 'full');
   t.equal(outbox.push(frame('close', { code: 4410, reason: '', id: 0 }, 'p', 1)), 'pressed')
-  const open = frame('open', { id: 1, roomId: 'r', metadata: 'x'.repeat(500_000), key: '', received: 0, trace: '', asker: '', turn: 0 }, 'p')
+  const open = frame('open', { id: 1, roomId: 'r', metadata: 'x'.repeat(500_000), key: '', received: 0, trace: '', asker: '', turn: 0, resumeOnly: false }, 'p')
   let opened = 0
   for (; opened < 1000 && overwhelmed.length === 0; opened++) outbox.push(open)
   t.ok(opened > 100 && opened < 200)
