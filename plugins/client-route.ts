@@ -69,9 +69,9 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
         const identity = identities.get(request) ?? await admit(request, token)
         connections.known(client)
         return {
-          enter: (link, resumption) => relay.enter(identity, link, resumption, request.log),
+          enter: (link, claim) => relay.enter(identity, link, claim, request.log),
           // The relay made it: there is no other kind.
-          renew: (session, resumption) => relay.renew(identity, session as ReturnType<typeof relay.enter>, resumption)
+          renew: (session, claim) => relay.renew(identity, session as ReturnType<typeof relay.enter>, claim)
         }
       }
     }

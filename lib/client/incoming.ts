@@ -5,7 +5,7 @@ import type { BackendControl, Joined, LinkMessage } from '../session/messages.js
 export type Incoming =
   | Exclude<LinkMessage, { kind: typeof CONTROL | typeof BINARY_EVENT }>
   | { kind: typeof BINARY_EVENT, data: string | Uint8Array }
-  | { kind: typeof CONTROL, control: BackendControl | { type: 'draining' } }
+  | { kind: typeof CONTROL, control: BackendControl }
 
 /**
  * Reads one message of a socket; null: of a kind that is not known, and to be passed over. Controls that are not known are

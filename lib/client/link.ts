@@ -209,9 +209,6 @@ export class Link {
         this.#trunkDown = true
         this.#session.pause()
         this.#emitter.emit('trunk', 'down')
-        break
-      case 'draining':
-        this.#lost(CloseCode.restart, 'the backend is draining')
     }
   }
 

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../clock.js'
-import { ACK_MS, End } from '../session/end.js'
+import type { Clock } from '../clock.js'
+import { Acknowledger } from '../session/acknowledger.js'
+import { End } from '../session/end.js'
 import type { EndLimits } from '../session/end.js'
 import { LINK_VERSION, ackMessage, binaryEventMessage, controlMessage } from '../session/messages.js'
 import type { Joined } from '../session/messages.js'
@@ -26,7 +27,7 @@ const sizeOf = (event: string | Uint8Array): number => (typeof event === 'string
 /** The client's end of its session, and what it takes to go on with it on another socket. */
 export class Session {
   readonly #end: End<string | Uint8Array>
-  readonly #clock: Clock
+  readonly #acks: Acknowledger
   /** Tells this client from all others, so that its askings can be told apart by their number. Nobody else is to know it. */
   readonly #client = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(36)).join('')
   #wire: Wire | null = null
@@ -36,11 +37,10 @@ export class Session {
   #asked = 0
   /** The asking whose answer counts. */
   #awaited: number | null = null
-  #ackTimer: Timer | null = null
 
   constructor (limits: EndLimits, clock: Clock) {
     this.#end = new End(limits)
-    this.#clock = clock
+    this.#acks = new Acknowledger(this.#end, clock, (received) => this.#wire?.send(ackMessage(received)))
   }
 
   get peerId (): string | null {
@@ -100,8 +100,7 @@ export class Session {
   /** One event has come in, or the place of one; false: it is not to be taken in. */
   take (event: string | Uint8Array = ''): boolean {
     if (!this.#end.take(sizeOf(event))) return false
-    if (this.#end.ackDue) this.#acknowledge()
-    else if (this.#end.ackOwed) this.#ackTimer ??= this.#clock.after(ACK_MS, () => this.#acknowledge())
+    this.#acks.took()
     return true
   }
 
@@ -118,8 +117,7 @@ export class Session {
   pause (): void {
     this.#end.detach()
     this.#wire = null
-    this.#ackTimer?.cancel()
-    this.#ackTimer = null
+    this.#acks.stop()
   }
 
   /** As `pause`, and the answer to what was asked so far does not count either. */
@@ -137,11 +135,5 @@ export class Session {
   reset (): void {
     this.#end.reset()
     this.#identity = this.#key = null
-  }
-
-  #acknowledge (): void {
-    this.#ackTimer?.cancel()
-    this.#ackTimer = null
-    this.#wire?.send(ackMessage(this.#end.acknowledge()))
   }
 }

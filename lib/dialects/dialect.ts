@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
-import type { Asking, Link } from '../relay/link.js'
+import type { Asking, Claim, Link } from '../relay/link.js'
 import type { LeaveReason } from '../relay/peer.js'
 import type { ClientSocket } from './client-socket.js'
 
@@ -34,16 +34,6 @@ export interface Session {
   end (reason: LeaveReason): void
 }
 
-/** What a client asks for when it comes: nothing, or to go on with a session. */
-export interface Resumption {
-  /** Null: it does not say. */
-  peerId: string | null
-  key: string
-  received: number
-  asker: string
-  turn: number
-}
-
 /** The way in, for one connection. */
 export interface Door {
   readonly clock: Clock
@@ -71,13 +61,13 @@ export interface Admitted {
    * Makes the peer, or gives it this link, once that is there to hear of it.
    * @throws Refusal this process takes no more, the id is in use, or the session is another's
    */
-  enter (link: Link, resumption: Resumption): Session
+  enter (link: Link, claim: Claim): Session
   /**
    * The same for a link that has its session already, and has shown anew who it is.
    * @throws Refusal
    */
-  renew (session: Session, resumption: Resumption): void
+  renew (session: Session, claim: Claim): void
 }
 
 /** A client that keeps no session of its own. */
-export const NEW: Resumption = { peerId: null, key: '', received: 0, asker: '', turn: 0 }
+export const NEW: Claim = { peerId: null, key: '', received: 0, asker: '', turn: 0 }

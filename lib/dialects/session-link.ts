@@ -3,8 +3,8 @@ import type { Static } from 'typebox'
 import Value from 'typebox/value'
 import type { Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
-import { MAX_ID_BYTES, isId } from '../ids.js'
-import type { JoinAnswer, Link } from '../relay/link.js'
+import { isId } from '../ids.js'
+import type { Claim, JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveCause } from '../relay/peer.js'
 import { refusalOf } from '../relay/refusal.js'
@@ -21,11 +21,11 @@ const Join = Type.Object({
   type: Type.Literal('join'),
   id: count,
   version: count,
-  client: Type.Optional(Type.String({ maxLength: 128 })),
+  client: Type.Optional(Type.String()),
   token: Type.Optional(Type.String()),
   resume: Type.Optional(Type.Object({
-    peerId: Type.String({ minLength: 1, maxLength: 128 }),
-    key: Type.String({ minLength: 1, maxLength: MAX_ID_BYTES }),
+    peerId: Type.String(),
+    key: Type.String(),
     received: count
   }))
 })
@@ -177,8 +177,8 @@ export class SessionLink implements Link {
   #join (control: object): void {
     if (!Value.Check(Join, control)) throw new Breach('a join that is none')
     const { client, resume } = control
-    // The schema counts characters; what goes on to the trunk is bounded in bytes.
-    if ((resume !== undefined && !(isId(resume.peerId) && isId(resume.key))) || (client !== undefined && !isId(client))) throw new Breach('a join with a name that is none')
+    // A schema counts characters; what goes on to the trunk is bounded in bytes.
+    if ((resume !== undefined && !(isId(resume.peerId) && isId(resume.key))) || (client !== undefined && !isId(client))) throw new Breach('peerId, key and client are strings of 1 to 128 bytes')
     if (control.version !== LINK_VERSION) throw new Breach(`version ${control.version} is not spoken here`)
     // Who asks again while it is being judged is judged anew: only the latest asking counts.
     this.#latest = control
@@ -191,7 +191,7 @@ export class SessionLink implements Link {
 
   async #admit (join: Static<typeof Join>): Promise<void> {
     const { id, client = '', token, resume } = join
-    const resumption = { ...NEW, ...resume, asker: client, turn: id }
+    const claim: Claim = { ...NEW, ...resume, asker: client, turn: id }
     try {
       const admitted = await this.#door.admit(token === undefined || token === '' ? null : token)
       if (this.#stateNow !== 'joining') return
@@ -202,16 +202,16 @@ export class SessionLink implements Link {
       this.#socket.admitted()
       this.#state = 'in session'
       this.#asked = id
-      if (this.#session === null) this.#enter(admitted, resumption)
-      else admitted.renew(this.#session, resumption)
+      if (this.#session === null) this.#enter(admitted, claim)
+      else admitted.renew(this.#session, claim)
       if (this.#leaves) this.#leave()
     } catch (error) {
       this.#refuse(refusalOf(error))
     }
   }
 
-  #enter (admitted: Admitted, resumption: typeof NEW): void {
-    const session = admitted.enter(this, resumption)
+  #enter (admitted: Admitted, claim: Claim): void {
+    const session = admitted.enter(this, claim)
     if (this.#stateNow === 'in session') this.#session = session
   }
 

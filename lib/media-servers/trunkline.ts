@@ -2,13 +2,14 @@ import { fullJitter } from '../backoff.js'
 import { CloseCode, fitReason } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type {
-  Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, Status
+  Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, Status
 } from '../relay/media-server.js'
-import { HeldSessions } from './held-sessions.js'
 import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
 import { Trunk } from '../trunk/trunk.js'
 import type { Dial } from '../trunk/trunk.js'
+import { HeldSessions } from './held-sessions.js'
+import { TrunkAttachment } from './trunk-attachment.js'
 
 /** What the option `mediaServer` takes: a media server that speaks `trunkline.v1` (PROTOCOL.md). */
 export interface TrunklineServerOptions {
@@ -220,89 +221,6 @@ class TrunklineServer implements MediaServer {
       for (const attachment of attachments.values()) attachment.forget()
       attachments.clear()
     }
-  }
-}
-
-/** Hears nothing. */
-const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, skip () {}, ack () {}, closed () {} }
-
-class TrunkAttachment implements Attachment {
-  readonly peerId: string
-  readonly #trunk: Trunk
-  readonly #remove: () => void
-  #receiver: AttachmentReceiver
-  #state: 'asked' | 'open' | 'over' = 'asked'
-  /** What is to be said as soon as the media server has answered: whoever asked is gone. */
-  #then: ((epoch: number) => Frame) | null = null
-  #tag: Buffer = Buffer.alloc(0)
-  /** None that a frame can have, until the media server has answered. */
-  epoch = -1
-
-  constructor (peerId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
-    this.peerId = peerId
-    this.#receiver = receiver
-    this.#trunk = trunk
-    this.#remove = remove
-  }
-
-  get receiver (): AttachmentReceiver {
-    return this.#receiver
-  }
-
-  /** Whether anybody still wants it. */
-  opened (epoch: number): boolean {
-    if (this.#then !== null) {
-      this.#trunk.send(this.#then(epoch))
-      return false
-    }
-    if (this.#state !== 'asked') return false
-    this.#state = 'open'
-    this.epoch = epoch
-    this.#tag = this.#trunk.tag(this.peerId, epoch)
-    return true
-  }
-
-  refused (status: Status): void {
-    if (this.#state !== 'asked') return
-    this.#state = 'over'
-    this.#receiver.refused(status)
-  }
-
-  forget (): void {
-    this.#state = 'over'
-  }
-
-  send (data: Buffer, binary: boolean): Accepted {
-    if (this.#state !== 'open') return 'full'
-    return this.#trunk.sendEvent({ peerId: this.peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
-  }
-
-  skip (): void {
-    if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.peerId, this.epoch))
-  }
-
-  ack (received: number): void {
-    if (this.#state === 'open') this.#trunk.send(frame('ack', received, this.peerId, this.epoch))
-  }
-
-  detach (): void {
-    if (this.#state === 'open') this.#trunk.send(frame('detach', null, this.peerId, this.epoch))
-    else if (this.#state === 'asked') this.#abandon((epoch) => frame('detach', null, this.peerId, epoch))
-  }
-
-  close (code: number, reason: string): void {
-    const body = { code, reason: fitReason(reason), id: 0 }
-    if (this.#state === 'open') this.#trunk.send(frame('close', body, this.peerId, this.epoch))
-    else if (this.#state === 'asked') this.#abandon((epoch) => frame('close', body, this.peerId, epoch))
-    this.#state = 'over'
-    this.#remove()
-  }
-
-  /** Nothing of who asked is kept until the answer comes. */
-  #abandon (then: (epoch: number) => Frame): void {
-    this.#then = then
-    this.#receiver = NOBODY
-    this.#state = 'over'
   }
 }
 

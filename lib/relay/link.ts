@@ -12,6 +12,12 @@ export interface Asking {
   turn: number
 }
 
+/** What an end asks, and whose session it says that it is. */
+export interface Claim extends Asking {
+  /** Null: it does not say. */
+  peerId: string | null
+}
+
 /** What an end is told when it is let in, or let in again. */
 export interface JoinAnswer extends OpenAnswer {
   peerId: string

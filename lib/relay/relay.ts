@@ -4,7 +4,7 @@ import { CloseCode } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
 import { Hooks } from './hooks.js'
-import type { Asking, Link } from './link.js'
+import type { Claim, Link } from './link.js'
 import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
 import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
@@ -29,12 +29,6 @@ export interface RelayOptions<Metadata> {
   token: TokenLifeOptions
   clock: Clock
   log: Logger
-}
-
-/** What an end asks, and whose session it says that it is. */
-export interface Claim extends Asking {
-  /** Null: it does not say. */
-  peerId: string | null
 }
 
 export interface RelayStats {

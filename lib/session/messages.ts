@@ -55,7 +55,6 @@ export type BackendControl =
   | { type: 'ping' }
   /** Nothing that is sent now arrives; `rejoin` follows when it does again. */
   | { type: 'trunk', state: 'down' }
-  | { type: 'error', code: number, reason: string }
 
 /** What a binary message carries. */
 export type LinkMessage =

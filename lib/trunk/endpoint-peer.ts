@@ -7,18 +7,6 @@ import type { Acked, EndLimits } from '../session/end.js'
 import type { Channel } from './channel.js'
 import { frame } from './schema.js'
 
-/** Thrown by `onPeer` to refuse a peer: the client sees the code and the reason. */
-export class EndpointRefusal extends Error {
-  override name = 'EndpointRefusal'
-  readonly code: number
-
-  /** @param code as in `close-codes.ts`: 4403 forbidden, 4404 no such room, 1013 try again later */
-  constructor (code: number, reason: string) {
-    super(reason)
-    this.code = isSendable(code) ? code : CloseCode.forbidden
-  }
-}
-
 export interface EndpointPeerEvents {
   /** One media event from the client, as the backend's hooks left it. The bytes are a view: copy them to keep them. */
   mediaEvent: [data: Buffer, binary: boolean]

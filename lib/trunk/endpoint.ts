@@ -270,5 +270,6 @@ export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Met
   return new Endpoint(options)
 }
 
-export { EndpointPeer, EndpointRefusal } from './endpoint-peer.js'
+export { EndpointPeer } from './endpoint-peer.js'
+export { EndpointRefusal } from './endpoint-refusal.js'
 export type { Notice } from './notices.js'

@@ -154,7 +154,6 @@ const steps: Record<string, [weight: number, step: (world: World, n: number) => 
   rejoin: [3, ({ far }) => far.rejoin()],
   'trunk down': [2, ({ far }) => far.trunkDown()],
   drop: [3, ({ far }, n) => far.current?.lose([1006, 1012, 4000, 1013][n % 4]!)],
-  draining: [1, ({ far }) => far.holder?.down.push(controlMessage({ type: 'draining' } as never))],
   'the media server forgets': [2, ({ far }, n) => {
     far.session = null
     if (far.holder !== null) far.holder.attached = false

@@ -5,7 +5,7 @@ import type { Clock } from '../../../lib/client/index.js'
 import { CloseCode, Link, mayReconnect } from '../../../lib/client/index.js'
 import { ManualClock } from '../../../lib/testing/index.js'
 import { admit, asked, joinedMemoryLink, memoryLink, memorySockets } from './memory-socket.js'
-import { FakeBackend, FakeNetwork, joinedLink, linkTo } from './support.js'
+import { FakeBackend, FakeNetwork, linkTo } from './support.js'
 
 t.test('every close code is acted upon as its range advises', async (t) => {
   const all = [...Object.values(CloseCode), 1003, 1005, 1006, 1008, 3000, 4002, 4399, 4400, 4999].filter((code) => code !== CloseCode.mediaServerReset)
@@ -207,15 +207,6 @@ t.test('offline while it asks only holds the next attempt back', async (t) => {
   t.equal(link.state, 'reinitializing')
   admit(sockets[1])
   t.equal(link.state, 'joined')
-})
-
-t.test('draining: it comes back, with the policy', async (t) => {
-  const backend = await FakeBackend.listen(t)
-  const { link, far } = await joinedLink(t, backend)
-  far.control({ type: 'draining' })
-  t.equal((await far.closed).code, 4005)
-  t.ok((await (await backend.link()).admit()).resume)
-  t.match(await link.hears('joined'), [{ resumed: true }])
 })
 
 t.test('nothing late is heard from a socket that was let go', async (t) => {

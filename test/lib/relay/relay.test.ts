@@ -5,12 +5,11 @@ import { mayReconnect } from '../../../lib/close-codes.js'
 import { ManualClock } from '../../../lib/testing/index.js'
 import { silentLogger } from '../../../lib/logger.js'
 import { Hooks } from '../../../lib/relay/hooks.js'
-import type { JoinAnswer, Link } from '../../../lib/relay/link.js'
+import type { Claim, JoinAnswer, Link } from '../../../lib/relay/link.js'
 import type { Accepted, Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, OpenRequest, Status } from '../../../lib/relay/media-server.js'
 import type { LeaveCause, Peer } from '../../../lib/relay/peer.js'
 import { Refusal } from '../../../lib/relay/refusal.js'
 import { Relay } from '../../../lib/relay/relay.js'
-import type { Claim } from '../../../lib/relay/relay.js'
 
 // The relay between links and a media server that are both plain models: whatever meets whatever, one link at a time has a
 // peer, what the others still say reaches nobody, each peer that joined leaves once, and the media server learns of each end.

@@ -34,8 +34,7 @@ const controls: fc.Arbitrary<ClientControl | BackendControl> = fc.oneof(
     resumeWindowMs: count
   }, plain),
   fc.constantFrom({ type: 'leave' as const }, { type: 'ping' as const }, { type: 'trunk' as const, state: 'down' as const }),
-  fc.record({ type: fc.constant('rejoin' as const), reason: fc.constantFrom('trunk' as const, 'token' as const) }, plain),
-  fc.record({ type: fc.constant('error' as const), code: count, reason: anyText }, plain)
+  fc.record({ type: fc.constant('rejoin' as const), reason: fc.constantFrom('trunk' as const, 'token' as const) }, plain)
 )
 
 const of = (...bytes: number[]): Uint8Array => new Uint8Array(bytes)
@@ -129,7 +128,7 @@ t.test('control that is not JSON in UTF-8 is refused, and what comes after it is
     t.throws(() => readMessage(message))
     t.same(readMessage(controlMessage({ type: 'ping' })), { kind: CONTROL, control: { type: 'ping' } })
   }
-  const whole = controlMessage({ type: 'error', code: 4000, reason: 'größer' })
+  const whole = controlMessage({ type: 'join', id: 1, version: 1, token: 'größer' })
   for (let length = 1; length < whole.length; length++) t.throws(() => readMessage(whole.subarray(0, length)))
 })
 
