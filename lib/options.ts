@@ -14,6 +14,7 @@ const Limits = Type.Object({
   preAuthBytes: bytes(16 * 1024, 'What a client may send before it is let in, in one message. Beyond: close 1009.'),
   authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 1013; a Fishjam client is told `unauthenticated`, and stops.'),
   unauthenticatedLinks: count(1_000, 'Clients that have connected and have not shown yet who they are. Beyond: close 1013.'),
+  authPerSecond: count(1_000, 'How often `authenticate` is begun in a second, a tenth of it at once. The others wait.'),
   concurrentAuth: count(64, 'How often `authenticate` runs at once, those that took too long not counted. The others wait.'),
   waitingAuth: count(1_000, 'How many wait for `authenticate`. Beyond: 503, or close 1013.'),
   hookMs: milliseconds(5_000, 'For each call of a hook. Beyond: close 1011 for that peer; for `authenticate` 503, or close 1013.'),
@@ -21,8 +22,14 @@ const Limits = Type.Object({
   uplinkQueueBytes: bytes(64 * 1024, 'What waits for hooks or for the trunk, of one peer. Beyond: its socket is not read until there is room.'),
   downlinkQueueBytes: bytes(320 * 1024, 'What waits for `onDownlink`, of one peer. Beyond: close 4008.'),
   downlinkBytes: bytes(320 * 1024, 'What waits unsent for one client. Beyond: close 4008.'),
-  trunkQueueBytes: bytes(1024 * 1024, 'What waits for the trunk. Beyond: whoever sends is not read until there is room.'),
+  trunkWindowBytes: Type.Integer({ minimum: 64 * 1024, default: 256 * 1024, description: 'What may be under way on the trunk, in each direction. The rest waits, by peer, and each gets its share.' }),
+  trunkQueueBytes: bytes(16 * 1024 * 1024, 'What waits for the trunk, of all peers. Beyond: nobody is read of whom anything waits; at four times as much close 1013.'),
+  messagesPerSecond: count(200, 'Messages of one client, in the long run. Beyond: its socket is not read for a while.'),
+  messageBurst: count(400, 'The same at once.'),
+  pausedMs: milliseconds(10_000, 'How long a client may have to be kept waiting for sending too many messages, within a minute. Beyond: close 4429.'),
+  bufferedBytes: bytes(512 * 1024 * 1024, 'What is buffered in this process. Beyond: the largest detached session ends, else whoever has most is closed with 4008.'),
   peers: count(20_000, 'Peers in this process. Beyond: close 1013.'),
+  detachedPeers: count(3, 'Sessions of one `subject` that are held without a link. Beyond: the oldest ends.'),
   closeMs: milliseconds(1_000, 'For a client to answer a close. Beyond: its socket is cut.'),
   allowLargerPayload: Type.Boolean({ default: false, description: 'Whether an @fastify/websocket that the app has registered itself may take larger messages, or compress. Ours are bounded all the same, but only once they are in memory.' })
 }, { additionalProperties: false })
@@ -33,12 +40,20 @@ const Heartbeat = Type.Object({
 }, { additionalProperties: false })
 
 const Resume = Type.Object({
-  windowMs: milliseconds(30_000, 'How long a session is held whose link is lost, where its client can come back; the media server may hold it shorter.')
+  windowMs: milliseconds(30_000, 'How long a session is held whose link is lost, where its client can come back; the media server may hold it shorter.'),
+  windowBytes: bytes(256 * 1024, 'What may be unacknowledged in each direction of a session that is held here, for a media server that holds none itself. Beyond: it waits.'),
+  windowEvents: count(512, 'Events that may be unacknowledged in each direction, where the end of a session is in this process. Beyond: they wait.')
 }, { additionalProperties: false })
 
 const Token = Type.Object({
   refreshMs: milliseconds(30_000, 'How long before its `expiresAt` a client with a session is asked for a new token; half of its life where that is less.'),
   graceMs: milliseconds(10_000, 'How long after it such a client may still take. Beyond: close 4401. Other clients cannot be asked, and end in time.')
+}, { additionalProperties: false })
+
+const Drain = Type.Object({
+  deadlineMs: milliseconds(8_000, 'For all clients to be gone when the app closes. Beyond: they are cut.'),
+  spreadMs: milliseconds(5_000, 'The longest over which clients are closed when the app closes; few are closed faster.'),
+  maxConnectionAgeMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'After which each link is closed with 1012, so that its client comes back, perhaps elsewhere. Default: never.' }))
 }, { additionalProperties: false })
 
 const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"
@@ -59,7 +74,8 @@ export const OptionsSchema = Type.Object({
   namespace: Type.String({ pattern: '^[A-Za-z_$][A-Za-z0-9_$]*$', default: 'trunkline', wanted: 'must be a name that a property can have: letters, digits, _ and $', description: 'The name of the decorator: `app.trunkline`. Another one lets an app register twice.' }),
   limits: Type.Object(Limits.properties, { additionalProperties: false, default: {}, description: 'Bounds, below.' }),
   heartbeat: Type.Object(Heartbeat.properties, { additionalProperties: false, default: {}, description: '`{ clientMs, trunkMs }`, below.' }),
-  resume: Type.Object(Resume.properties, { additionalProperties: false, default: {}, description: '`{ windowMs }`, below.' }),
+  resume: Type.Object(Resume.properties, { additionalProperties: false, default: {}, description: '`{ windowMs, windowBytes, windowEvents }`, below.' }),
+  drain: Type.Object(Drain.properties, { additionalProperties: false, default: {}, description: '`{ deadlineMs, spreadMs, maxConnectionAgeMs }`, below.' }),
   token: Type.Object(Token.properties, { additionalProperties: false, default: {}, description: '`{ refreshMs, graceMs }`, below.' })
 }, { additionalProperties: false })
 
@@ -67,6 +83,7 @@ export type Settings = Static<typeof OptionsSchema>
 export type LimitOptions = Static<typeof Limits>
 export type HeartbeatOptions = Static<typeof Heartbeat>
 export type ResumeOptions = Static<typeof Resume>
+export type DrainOptions = Static<typeof Drain>
 export type TokenOptions = Static<typeof Token>
 export type DialectOptions = Static<typeof DialectOption>
 

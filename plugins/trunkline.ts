@@ -15,7 +15,7 @@ import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeE
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
-import type { DialectOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
+import type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
 import { Admission } from '../lib/relay/admission.js'
 import type { Authenticate } from '../lib/relay/admission.js'
 import { Hooks } from '../lib/relay/hooks.js'
@@ -54,6 +54,7 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
   limits?: Partial<LimitOptions>
   heartbeat?: Partial<HeartbeatOptions>
   resume?: Partial<ResumeOptions>
+  drain?: Partial<DrainOptions>
   token?: Partial<TokenOptions>
   /** For tests: where all time comes from. */
   clock?: Clock

@@ -35,6 +35,7 @@ export function optionsTable (): string {
     ...rows(properties.limits?.properties ?? {}, 'limits.'),
     ...rows(properties.heartbeat?.properties ?? {}, 'heartbeat.'),
     ...rows(properties.resume?.properties ?? {}, 'resume.'),
+    ...rows(properties.drain?.properties ?? {}, 'drain.'),
     ...rows(properties.token?.properties ?? {}, 'token.'),
     ''
   ].join('\n')
