@@ -110,6 +110,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     backendId: randomUUID(),
     heartbeatMs: heartbeat.trunkMs,
     resumeMs: settings.resume.windowMs,
+    peerQueueBytes: limits.uplinkQueueBytes,
+    trunkWindowBytes: limits.trunkWindowBytes,
     trunkQueueBytes: limits.trunkQueueBytes
   })
   const relay = new Relay({

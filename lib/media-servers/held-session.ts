@@ -134,6 +134,10 @@ export class HeldSession implements AttachmentReceiver {
 
   ack (_received: number): void {}
 
+  relieved (): void {
+    this.#receiver?.relieved()
+  }
+
   closed (status: Status): void {
     const receiver = this.#receiver
     this.forget()

@@ -5,7 +5,7 @@ import type { Frame } from '../trunk/schema.js'
 import type { Trunk } from '../trunk/trunk.js'
 
 /** Hears nothing. */
-const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, skip () {}, ack () {}, closed () {} }
+const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, skip () {}, ack () {}, relieved () {}, closed () {} }
 
 /** One peer on the trunk, from its asking on: a tag on the frames that are about it. */
 export class TrunkAttachment implements Attachment {

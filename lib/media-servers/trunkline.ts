@@ -54,7 +54,7 @@ class TrunklineServer implements MediaServer {
   readonly #unanswered = new Map<number, TrunkAttachment>()
   #asked = 0
 
-  constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, trunkQueueBytes }: DriverContext) {
+  constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
     this.#log = log
     this.address = withoutSecrets(options.url)
     const { token = '' } = options
@@ -66,6 +66,8 @@ class TrunklineServer implements MediaServer {
       subprotocols: options.encoding === 'json' ? [SUBPROTOCOL_JSON] : [SUBPROTOCOL, SUBPROTOCOL_JSON],
       backendId,
       messageBytes: options.messageBytes ?? 1024 * 1024,
+      windowBytes: trunkWindowBytes,
+      peerBytes: peerQueueBytes,
       queueBytes: trunkQueueBytes,
       heartbeatMs,
       handshakeMs: HANDSHAKE_MS,
@@ -78,7 +80,7 @@ class TrunklineServer implements MediaServer {
         this.#observer.state(state)
       },
       frames: (frames) => { for (const frame of frames) this.#receive(frame) },
-      relieved: () => this.#observer.relieved()
+      relieved: (peerId) => this.#attachments.get(peerId)?.receiver.relieved()
     })
   }
 
@@ -122,7 +124,7 @@ class TrunklineServer implements MediaServer {
   }
 
   stats (): MediaServerStats {
-    return { sockets: this.#trunk.sockets, outboxBytes: this.#trunk.outboxBytes, dropped: { ...this.#dropped } }
+    return { sockets: this.#trunk.sockets, ...this.#trunk.stats, dropped: { ...this.#dropped } }
   }
 
   stop (): Promise<void> {
@@ -145,7 +147,7 @@ class TrunklineServer implements MediaServer {
       }
       case 'notification': this.#notified(received.body); return
       case 'error': this.#log.warn({ peerId: received.peerId, code: received.body.code, reason: received.body.reason }, 'the media server complains about a frame'); return
-      case 'credit': return
+      case 'credit': this.#trunk.credited(received.body); return
       default: this.#drop(`unexpected ${received.kind}`, received.peerId)
     }
   }

@@ -59,6 +59,8 @@ export interface AttachmentReceiver {
   skip (): void
   /** So many media events of the client were received since the session began. */
   ack (received: number): void
+  /** There is room for it again after an event was `pressed`. */
+  relieved (): void
   closed (status: Status): void
 }
 
@@ -109,15 +111,19 @@ export interface MediaServerObserver {
   /** `handled` is to be called once the app has dealt with it; until then the media server keeps it. */
   notification (notification: Notification, handled: () => void): void
   recording (recording: Recording, notificationId: string, handled: () => void): void
-  /** The trunk has room again after an event was `pressed`. */
-  relieved (): void
 }
 
 export interface MediaServerStats {
   /** Open sockets to the media server: 0 or 1. */
   sockets: number
-  /** Bytes that wait for the trunk. */
-  outboxBytes: number
+  /** Bytes that wait for their turn on the trunk, of all peers. */
+  waitingBytes: number
+  /** How many peers have something waiting. */
+  waitingPeers: number
+  /** Bytes that were sent and are not taken in yet, as far as the media server has said. */
+  underWayBytes: number
+  /** Bytes that may be under way. */
+  windowBytes: number
   /** Frames dropped, by cause. */
   dropped: Record<string, number>
 }
@@ -151,7 +157,11 @@ export interface DriverContext {
   heartbeatMs: number
   /** How long a session is to be held whose link is lost, where the media server leaves that to its driver. Milliseconds. */
   resumeMs: number
-  /** Bytes waiting for the trunk from which peers are paused. */
+  /** Bytes of one peer waiting for the trunk from which it is paused. */
+  peerQueueBytes: number
+  /** Bytes under way on the trunk at most, in each direction. */
+  trunkWindowBytes: number
+  /** Bytes of all peers waiting for the trunk from which whoever has some waiting is paused. */
   trunkQueueBytes: number
 }
 

@@ -25,8 +25,6 @@ export interface PeerServices<Metadata, P extends Peer<Metadata>> {
   readonly token: TokenLifeOptions
   readonly mediaServer: MediaServer
   readonly counts: { uplink: number, downlink: number, resumed: number, reset: number }
-  /** Those who wait for room on the trunk. */
-  readonly pressed: Set<P>
   trunkIsUp (): boolean
   /** Resolves when the last hook has run of an earlier peer of this id. */
   predecessor (peer: P): Promise<void>

@@ -64,7 +64,6 @@ export class Relay<Metadata> {
   readonly #orphans: Orphans
   /** Who says that a session is theirs, while nobody else has said so: in nobody's way, and not to be seen by the app. */
   readonly #claims = new Set<RelayedPeer<Metadata>>()
-  readonly #pressed = new Set<RelayedPeer<Metadata>>()
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
   readonly #leaving = new Map<string, Promise<void>>()
@@ -87,7 +86,6 @@ export class Relay<Metadata> {
       token: options.token,
       mediaServer: options.mediaServer,
       counts: this.#counts,
-      pressed: this.#pressed,
       trunkIsUp: () => this.#trunk.state === 'up',
       orphaned: (session, status) => this.#orphans.add(session, status),
       predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
@@ -103,7 +101,6 @@ export class Relay<Metadata> {
   start (): void {
     this.#options.mediaServer.start({
       state: (state) => this.#trunkChanged(state),
-      relieved: () => this.#relieved(),
       notification: (notification, handled) => this.#notified(notification, handled),
       recording: (recording, _id, handled) => this.#recorded(recording, handled)
     })
@@ -214,12 +211,6 @@ export class Relay<Metadata> {
     this.#tellingTrunk = this.#tellingTrunk
       .then(() => hooks.tell('onTrunk', (error) => log.error({ err: error }, 'a hook onTrunk failed'), state))
       .then(() => { this.#trunkStatesTold-- })
-  }
-
-  #relieved (): void {
-    const waiting = [...this.#pressed]
-    this.#pressed.clear()
-    for (const peer of waiting) peer.trunkRelieved()
   }
 
   #notified (notification: Notification, handled: () => void): void {

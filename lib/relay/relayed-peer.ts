@@ -119,11 +119,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#forgetEvents()
   }
 
-  trunkRelieved (): void {
-    this.#seat?.brake.release('trunk full')
-    if (this.#state === 'joined') this.#up.open()
-  }
-
   // From the link
 
   ask (asking: Asking): void {
@@ -221,6 +216,11 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (this.#state === 'joined') this.#seat?.link.ack(received)
   }
 
+  relieved (): void {
+    this.#seat?.brake.release('trunk full')
+    if (this.#state === 'joined') this.#up.open()
+  }
+
   closed ({ code, reason }: Status): void {
     const cause = code === CloseCode.replaced ? 'replaced' : 'media server'
     this.end({ code: forClient(code, CloseCode.removed), reason, cause })
@@ -240,7 +240,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     // One that is being opened still is detached by `opened`.
     if (keepSession && this.title.canBeAskedFor && this.#seat?.link.resumes !== false) this.#attachment?.detach()
     else this.#leaveMediaServer(reason)
-    this.#services.pressed.delete(this)
     this.#vacate(reason)
     this.#services.ended(this, reason, this.#presence.leave(reason, [this.#up.close(), this.#down.close()]))
   }
@@ -266,7 +265,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
 
   /** What is under way here is of an attachment that is over: the ends send it again. Only once nothing comes in any more. */
   #forgetEvents (): void {
-    this.#services.pressed.delete(this)
     this.#up.reset()
     this.#down.reset()
     this.#seat?.brake.release('trunk full')
@@ -301,7 +299,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
       case 'pressed':
         this.#seat?.brake.hold('trunk full')
         this.#up.hold()
-        this.#services.pressed.add(this)
         this.#services.counts.uplink++
         break
       case 'taken':

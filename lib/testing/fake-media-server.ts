@@ -148,7 +148,7 @@ export class FakeMediaServer {
   #receive (received: Frame, trunk: FakeTrunk): void {
     if (received.kind === 'hello') {
       const { welcome = {} } = this.#options
-      if (welcome !== null) trunk.send(frame('welcome', { version: 1, serverId: 'fake', maxMessageBytes: 1024 * 1024, heartbeatMs: 0, resumeWindowMs: 0, ...welcome }))
+      if (welcome !== null) trunk.send(frame('welcome', { version: 1, serverId: 'fake', maxMessageBytes: 1024 * 1024, heartbeatMs: 0, resumeWindowMs: 0, windowBytes: 0, ...welcome }))
       this.#arrivals.push(trunk)
       return
     }

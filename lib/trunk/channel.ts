@@ -12,11 +12,24 @@ import type { Frame } from './schema.js'
 
 /** Credit is given in steps of so many bytes: at least twice as often as PROTOCOL.md asks for. */
 const CREDIT_BYTES = 16 * 1024
+/** A smaller window than this would wait for credit that is not due yet. */
+export const MIN_WINDOW_BYTES = 64 * 1024
 /** How long a closed socket may take to say goodbye before it is cut, in milliseconds. */
 const CLOSE_MS = 1_000
 
 /** By subprotocol, in the order in which they are offered. */
 export const codecs = new Map<string, Codec>([protobufCodec, jsonCodec].map((codec) => [codec.subprotocol, codec]))
+
+export interface ChannelStats {
+  /** Bytes that wait for their turn. */
+  waitingBytes: number
+  /** How many peers have something waiting. */
+  waitingPeers: number
+  /** Bytes that were sent and are not taken in yet, as far as the other side has said. */
+  underWayBytes: number
+  /** Bytes that may be under way. */
+  windowBytes: number
+}
 
 export interface ChannelOptions {
   codec: Codec
@@ -28,8 +41,8 @@ export interface ChannelOptions {
 export interface ChannelObserver {
   /** The frames of one message, in order. */
   frames (frames: Frame[]): void
-  /** The outbox has room again after it had been pressed. */
-  relieved (): void
+  /** A peer for which there was no room has some again; with the id of none, what is about no peer has. */
+  relieved (peerId: string): void
   /** It is being closed from here: nothing is taken any more. */
   closing? (code: number, reason: string): void
   /** The socket is gone, for whatever reason; called exactly once. */
@@ -68,7 +81,7 @@ export class Channel {
     this.#outbox = new Outbox(codec, {
       write: (message, written) => socket.send(message, { binary: codec.binary, compress: false }, (error) => { if (error == null) written() })
     }, this.#limits, {
-      relieved: () => observer.relieved(),
+      relieved: (peerId) => observer.relieved(peerId),
       overwhelmed: () => this.terminate('the other side does not read')
     })
     socket.on('message', (data, isBinary) => this.#message(data, isBinary))
@@ -81,19 +94,29 @@ export class Channel {
     return this.#codec.subprotocol
   }
 
-  /** Bytes that wait for the socket or are under way in it. */
-  get outboxBytes (): number {
-    return this.#outbox.bytes
+  get stats (): ChannelStats {
+    const { waitingBytes, waitingPeers, underWayBytes } = this.#outbox
+    return { waitingBytes, waitingPeers, underWayBytes, windowBytes: this.#limits.windowBytes }
   }
 
-  /** Whether an event would be taken now; else `relieved` follows. */
-  get hasRoom (): boolean {
-    return !this.#closed && this.#outbox.bytes < this.#limits.softBytes
+  /** Whether an event of this peer would be taken now, and go before long; else `relieved` follows. */
+  hasRoom (peerId: string): boolean {
+    return !this.#closed && this.#outbox.hasRoom(peerId)
+  }
+
+  /** Bytes of this peer that wait for their turn. */
+  bytesOf (peerId: string): number {
+    return this.#outbox.bytesOf(peerId)
   }
 
   /** How many bytes one message may have from now on: the other side has said it. */
   limitMessages (bytes: number): void {
     if (bytes > 0) this.#limits.messageBytes = Math.min(this.#limits.messageBytes, bytes)
+  }
+
+  /** What the other side wants to have under way towards it at most, for which it gives credit; 0: it gives none. */
+  limitWindow (bytes: number): void {
+    if (bytes > 0) this.#outbox.grant(Math.max(bytes, MIN_WINDOW_BYTES))
   }
 
   startHeartbeat (everyMs: number): void {
@@ -149,6 +172,11 @@ export class Channel {
     }
     this.#observer.frames(frames)
     this.#credit((data as Buffer).length)
+  }
+
+  /** The other side has taken in so many further bytes. */
+  credited (bytes: number): void {
+    if (!this.#outbox.credited(bytes)) this.close(CloseCode.protocolError, 'credit for more than was sent')
   }
 
   #credit (bytes: number): void {

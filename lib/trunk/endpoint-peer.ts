@@ -241,7 +241,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   flush (): void {
     const { trunk, epoch, tag } = this.#at
     // Asked before each: what is taken out of the end is on its way.
-    while (trunk.hasRoom) {
+    while (trunk.hasRoom(this.id)) {
       const event = this.#end.next()
       if (event === undefined) break
       const accepted = trunk.sendEvent({ peerId: this.id, epoch, kind: event.binary ? 'binary' : 'text', body: event.data }, tag)

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import { silentLogger } from '../logger.js'
 import type { Logger } from '../logger.js'
-import { Channel, codecs } from './channel.js'
+import { Channel, MIN_WINDOW_BYTES, codecs } from './channel.js'
 import { DEFAULT_END_LIMITS, DEFAULT_WINDOW_BYTES } from '../session/end.js'
 import type { EndpointPeer } from './endpoint-peer.js'
 import { UNAVAILABLE, judge, refuse } from './gate.js'
@@ -32,7 +32,9 @@ export interface EndpointOptions<Metadata = unknown> {
   serverId?: string
   /** Bytes of one message on a trunk at most, in each direction; default 1 MiB. */
   maxMessageBytes?: number
-  /** Bytes that may wait for one trunk; what is sent beyond waits in its session. Default 4 MiB. */
+  /** Bytes under way on one trunk at most, in each direction; default 256 KiB, at least 64 KiB. */
+  trunkWindowBytes?: number
+  /** Bytes that may wait for one trunk, 64 KiB of one peer; what is sent beyond waits in its session. Default 4 MiB. */
   queueBytes?: number
   /** Between pings on a trunk, in milliseconds; default 5 000. */
   heartbeatMs?: number
@@ -65,6 +67,8 @@ export interface EndpointStats {
 
 /** How long a backend may take for `hello`, in milliseconds. */
 const HELLO_MS = 5_000
+/** Bytes of one peer that may wait for a trunk: the rest stays in its session, where it can be resumed from. */
+const PEER_BYTES = 64 * 1024
 const MiB = 1024 * 1024
 
 /** One trunk, from the media server's side. */
@@ -93,6 +97,7 @@ export class Endpoint<Metadata = unknown> {
     this.#options = {
       serverId: randomUUID(),
       maxMessageBytes: MiB,
+      trunkWindowBytes: 256 * 1024,
       queueBytes: 4 * MiB,
       heartbeatMs: 5_000,
       maxTrunks: 64,
@@ -173,16 +178,16 @@ export class Endpoint<Metadata = unknown> {
 
   /** @internal An open WebSocket whose subprotocol is one of the trunk's, for `bytesRead` see `Channel`. */
   accept (socket: WebSocket, bytesRead: () => number): void {
-    const { maxMessageBytes, queueBytes, clock, log } = this.#options
+    const { maxMessageBytes, trunkWindowBytes, queueBytes, clock, log } = this.#options
     // Known, since nothing else was let through.
     const codec = codecs.get(socket.protocol)!
     const channel = new Channel(socket, bytesRead, {
-      codec, clock, limits: { messageBytes: maxMessageBytes, softBytes: queueBytes, hardBytes: queueBytes }
+      codec, clock, limits: { messageBytes: maxMessageBytes, windowBytes: Math.max(trunkWindowBytes, MIN_WINDOW_BYTES), peerBytes: PEER_BYTES, softBytes: queueBytes, hardBytes: queueBytes * 4 }
     }, {
       frames: (frames) => { for (const received of frames) this.#receive(trunk, received) },
-      relieved: () => {
-        this.#tell(trunk)
-        for (const peer of [...this.#sessions.on(channel)]) peer.flush()
+      relieved: (peerId) => {
+        if (peerId === '') this.#tell(trunk)
+        else this.#sessions.get(peerId)?.flush()
       },
       closed: (code, reason) => this.#lost(trunk, code, reason)
     })
@@ -202,7 +207,7 @@ export class Endpoint<Metadata = unknown> {
       case 'open': this.#open(trunk, received); return
       case 'done': this.#notices.done(received.body); return
       case 'leave': this.#sessions.leave(received.peerId, received.body); return
-      case 'credit': return
+      case 'credit': trunk.channel.credited(received.body); return
       case 'error': this.#options.log.warn({ code: received.body.code, reason: received.body.reason }, 'a backend complains about a frame'); return
     }
     const peer = this.#sessions.get(received.peerId)
@@ -226,15 +231,16 @@ export class Endpoint<Metadata = unknown> {
     this.#sessions.open(channel, peerId, body).catch((error: unknown) => this.#options.log.error({ err: error, peerId }, 'a peer could not be opened'))
   }
 
-  #greet (trunk: TrunkOfBackend, { backendId, maxMessageBytes }: Bodies['hello']): void {
-    const { serverId, heartbeatMs, resumeWindowMs } = this.#options
+  #greet (trunk: TrunkOfBackend, { backendId, maxMessageBytes, windowBytes }: Bodies['hello']): void {
+    const { serverId, heartbeatMs, resumeWindowMs, trunkWindowBytes } = this.#options
     trunk.hello?.cancel()
     // It has lost the one before, whatever that looks like from here: nothing late is to be heard from it.
     for (const other of this.#trunks) if (other !== trunk && backendId !== '' && other.backendId === backendId) other.channel.terminate('replaced by a newer trunk')
     trunk.backendId = backendId
     trunk.channel.limitMessages(maxMessageBytes)
+    trunk.channel.limitWindow(windowBytes)
     trunk.channel.startHeartbeat(heartbeatMs)
-    trunk.channel.send(frame('welcome', { version: VERSION, serverId, maxMessageBytes: this.#options.maxMessageBytes, heartbeatMs, resumeWindowMs }))
+    trunk.channel.send(frame('welcome', { version: VERSION, serverId, maxMessageBytes: this.#options.maxMessageBytes, heartbeatMs, resumeWindowMs, windowBytes: Math.max(trunkWindowBytes, MIN_WINDOW_BYTES) }))
     trunk.backlog = [...this.#notices.ids()]
     this.#tell(trunk)
   }

@@ -1,5 +1,8 @@
+import { unpinned } from '../unpinned.js'
 import type { Codec } from './codec.js'
-import type { Frame } from './schema.js'
+import { CreditWindow } from './credit-window.js'
+import { FairQueue } from './fair-queue.js'
+import type { Frame, Kind } from './schema.js'
 
 /** What carries a batch away: the one place that writes to the trunk's socket. */
 export interface Carrier {
@@ -10,21 +13,25 @@ export interface Carrier {
 export interface OutboxLimits {
   /** Bytes that one message holds at most, by the other side's wish. */
   messageBytes: number
-  /** Bytes waiting or under way from which producers are asked to pause. */
+  /** Bytes under way at most, give or take one message: sent, and not said to be taken in. */
+  windowBytes: number
+  /** Bytes of one peer from which it is asked to pause. */
+  peerBytes: number
+  /** Bytes of all peers from which whoever has anything waiting is asked to pause. */
   softBytes: number
-  /** Bytes from which no media event is accepted any more. */
+  /** Bytes of all peers from which no media event is accepted any more. */
   hardBytes: number
 }
 
 /**
- * Bytes at which the other side is given up. Frames that are no media events are always taken until then, since each of
- * them is the only one to say what it says: that a peer has come, or is over.
+ * Further bytes at which the other side is given up. Frames that are no media events are always taken until then, since each
+ * of them is the only one to say what it says: that a peer has come, or is over.
  */
 const OVERWHELMED_BYTES = 64 * 1024 * 1024
 
 export interface OutboxObserver {
-  /** Called once after a frame was `pressed`, when less than half of the soft bound is left. */
-  relieved (): void
+  /** Called once after a frame of this peer was `pressed`, when little of it waits any more. */
+  relieved (peerId: string): void
   /** The other side reads nothing, and there is too much that cannot be dropped. */
   overwhelmed (): void
 }
@@ -32,25 +39,33 @@ export interface OutboxObserver {
 /** How a frame fared: taken; taken, but its producer should pause; not taken, for two reasons. */
 export type Accepted = 'taken' | 'pressed' | 'full' | 'too big'
 
-/** Bytes handed to the socket before the rest waits here, where a later design can still choose who goes first. */
-const IN_FLIGHT_BYTES = 256 * 1024
 /** A batch is closed at this size, so that a burst does not become one huge message. */
 const BATCH_BYTES = 64 * 1024
 
+/** What is said at once, window or not: each side waits for the other's credit, and two that wait would wait for ever. */
+const URGENT = new Set<Kind>(['hello', 'welcome', 'credit', 'error'])
+
+interface Encoded {
+  readonly size: number
+  parts: Buffer[]
+}
+
 /**
- * The frames that wait for the trunk. All of one turn of the event loop leave together: one message, one system call
- * and one wake-up of the other side instead of one for each.
+ * The frames that wait for the trunk, in a queue for each peer: each gets its share of what the other side takes in, and
+ * nobody waits behind what another has piled up. All that leave in one turn of the event loop leave together: one message, one
+ * system call and one wake-up of the other side instead of one for each.
  */
 export class Outbox {
   readonly #codec: Codec
   readonly #carrier: Carrier
   readonly #limits: OutboxLimits
   readonly #observer: OutboxObserver
-  #batches: Array<{ parts: Buffer[], size: number }> = []
-  #waiting = 0
-  #inFlight = 0
+  readonly #window = new CreditWindow()
+  readonly #waiting = new FairQueue<Encoded>()
+  #urgent: Encoded[] = []
+  /** Peers that are to be told when they may go on. */
+  readonly #pressed = new Set<string>()
   #scheduled: NodeJS.Immediate | null = null
-  #pressed = false
   #closed = false
 
   constructor (codec: Codec, carrier: Carrier, limits: OutboxLimits, observer: OutboxObserver) {
@@ -60,30 +75,65 @@ export class Outbox {
     this.#observer = observer
   }
 
-  /** Bytes waiting or under way. */
-  get bytes (): number {
-    return this.#waiting + this.#inFlight
+  /** Bytes that wait for their turn. */
+  get waitingBytes (): number {
+    return this.#waiting.bytes
+  }
+
+  /** Bytes that are under way. */
+  get underWayBytes (): number {
+    return this.#window.underWay
+  }
+
+  /** How many peers have something waiting. */
+  get waitingPeers (): number {
+    return this.#waiting.keys
+  }
+
+  /** Bytes of this peer that wait for their turn. */
+  bytesOf (peerId: string): number {
+    return this.#waiting.bytesOf(peerId)
+  }
+
+  /** Whether an event of this peer would be taken without asking it to pause; else `relieved` follows. */
+  hasRoom (peerId: string): boolean {
+    if (this.#closed) return false
+    const bytes = this.#waiting.bytesOf(peerId)
+    const { peerBytes, softBytes } = this.#limits
+    if (bytes === 0 || (bytes < peerBytes && this.#waiting.bytes < softBytes)) return true
+    this.#pressed.add(peerId)
+    return false
   }
 
   push (frame: Frame, prefix?: Buffer): Accepted {
-    if (this.#closed || (this.bytes >= this.#limits.hardBytes && isEvent(frame))) return 'full'
+    if (this.#closed || (this.#waiting.bytes >= this.#limits.hardBytes && isEvent(frame))) return 'full'
     const parts: Buffer[] = []
     const size = this.#codec.append(parts, frame, prefix)
     // Two bytes for the brackets of the JSON variant.
     if (size + 2 > this.#limits.messageBytes) return 'too big'
-    this.#enqueue(parts, size)
-    this.#scheduled ??= setImmediate(() => {
-      this.#scheduled = null
-      this.#pump()
-    })
-    if (this.bytes < this.#limits.softBytes) return 'taken'
-    this.#pressed = true
-    if (this.bytes >= OVERWHELMED_BYTES) this.#observer.overwhelmed()
-    return 'pressed'
+    if (URGENT.has(frame.kind)) this.#urgent.push({ parts, size })
+    else this.#waiting.push(frame.peerId, { parts, size })
+    this.#schedule()
+    if (this.#waiting.bytes >= this.#limits.hardBytes + OVERWHELMED_BYTES) this.#observer.overwhelmed()
+    return this.hasRoom(frame.peerId) ? 'taken' : 'pressed'
   }
 
-  /** Hands over everything that waits, without waiting for the end of the turn. Nothing is accepted after it. */
+  /** The other side says that it will give credit for what it takes in, and what it wants to have under way. */
+  grant (windowBytes: number): void {
+    this.#window.grant()
+    this.#limits.windowBytes = Math.min(this.#limits.windowBytes, windowBytes)
+  }
+
+  /** The other side has taken in so many further bytes; false: more than was sent. */
+  credited (bytes: number): boolean {
+    const isPossible = this.#window.credited(bytes)
+    if (this.#waiting.bytes > 0) this.#schedule()
+    return isPossible
+  }
+
+  /** Hands over everything that waits, without waiting for the end of the turn or for credit. Nothing is accepted after it. */
   end (): void {
+    this.#closed = true
     this.#pump(Infinity)
     this.discard()
   }
@@ -93,38 +143,65 @@ export class Outbox {
     this.#closed = true
     if (this.#scheduled !== null) clearImmediate(this.#scheduled)
     this.#scheduled = null
-    this.#batches = []
-    this.#waiting = 0
+    this.#waiting.clear()
+    this.#urgent = []
+    this.#pressed.clear()
   }
 
-  #enqueue (parts: Buffer[], size: number): void {
-    const last = this.#batches[this.#batches.length - 1]
-    if (last !== undefined && last.size + size <= Math.min(BATCH_BYTES, this.#limits.messageBytes - 2)) {
-      for (const part of parts) last.parts.push(part)
-      last.size += size
-    } else {
-      this.#batches.push({ parts, size })
-    }
-    this.#waiting += size
+  #schedule (): void {
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = null
+      this.#pump(this.#limits.windowBytes)
+    })
   }
 
-  #pump (inFlightBytes = IN_FLIGHT_BYTES): void {
-    while (this.#batches.length > 0 && this.#inFlight < inFlightBytes) {
-      const { parts, size } = this.#batches.shift()!
-      this.#waiting -= size
-      this.#inFlight += size
-      this.#carrier.write(this.#codec.batch(parts, size), () => this.#written(size))
+  #pump (windowBytes: number): void {
+    const relieved: string[] = []
+    for (;;) {
+      const batch = this.#batch(windowBytes - this.#window.underWay, relieved)
+      if (batch.size === 0) break
+      this.#write(batch)
     }
+    // What leaves in this turn is a view of what was read; what stays would keep all of that alive.
+    this.#waiting.settle((item) => { item.parts = item.parts.map(unpinned) })
+    for (const peerId of relieved) this.#observer.relieved(peerId)
   }
 
-  #written (size: number): void {
-    this.#inFlight -= size
-    if (this.#closed) return
-    if (this.#batches.length > 0 && this.#scheduled === null) this.#pump()
-    if (this.#pressed && this.bytes < this.#limits.softBytes / 2) {
-      this.#pressed = false
-      this.#observer.relieved()
+  /** As much as fits into one message, `roomBytes` and a share of each peer. One frame is taken whatever its size, while there is any room. */
+  #batch (roomBytes: number, relieved: string[]): Encoded {
+    const maxBytes = Math.min(BATCH_BYTES, this.#limits.messageBytes - 2)
+    const parts: Buffer[] = []
+    let size = 0
+    for (const urgent of this.#urgent) {
+      parts.push(...urgent.parts)
+      size += urgent.size
     }
+    this.#urgent = []
+    while (size < roomBytes) {
+      const next = this.#waiting.peek()
+      if (next === undefined || (size > 0 && size + next.item.size > Math.min(maxBytes, roomBytes))) break
+      this.#waiting.take()
+      for (const part of next.item.parts) parts.push(part)
+      size += next.item.size
+      if (this.#pressed.size > 0 && this.#isRelieved(next.key)) relieved.push(next.key)
+    }
+    return { parts, size }
+  }
+
+  #write ({ parts, size }: Encoded): void {
+    const message = this.#codec.batch(parts, size)
+    const { length } = message
+    this.#window.sent(length)
+    this.#carrier.write(message, () => {
+      this.#window.written(length)
+      if (!this.#closed && this.#waiting.bytes > 0) this.#schedule()
+    })
+  }
+
+  #isRelieved (peerId: string): boolean {
+    const { peerBytes, softBytes } = this.#limits
+    const bytes = this.#waiting.bytesOf(peerId)
+    return (bytes === 0 || (bytes < peerBytes / 2 && this.#waiting.bytes < softBytes)) && this.#pressed.delete(peerId)
   }
 }
 

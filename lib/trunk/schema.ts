@@ -12,8 +12,8 @@ export const MAX_BATCH_FRAMES = 65_536
 
 export interface Status { code: number, reason: string, id: number }
 export interface Leave { key: string, code: number, reason: string }
-export interface Hello { version: number, backendId: string, maxMessageBytes: number }
-export interface Welcome { version: number, serverId: string, maxMessageBytes: number, heartbeatMs: number, resumeWindowMs: number }
+export interface Hello { version: number, backendId: string, maxMessageBytes: number, windowBytes: number }
+export interface Welcome { version: number, serverId: string, maxMessageBytes: number, heartbeatMs: number, resumeWindowMs: number, windowBytes: number }
 export interface Open {
   /** The asking's number: only the answer that carries it back counts. */
   id: number
@@ -164,12 +164,12 @@ export const KINDS: Record<Kind, { number: number, value: 'bytes' | 'string' | '
   credit: { number: 14, value: 'uint' },
   hello: {
     number: 15,
-    value: { version: uint(1), backendId: string(2), maxMessageBytes: uint(3) } satisfies Record<keyof Hello, Field>
+    value: { version: uint(1), backendId: string(2), maxMessageBytes: uint(3), windowBytes: uint(4) } satisfies Record<keyof Hello, Field>
   },
   welcome: {
     number: 16,
     value: {
-      version: uint(1), serverId: string(2), maxMessageBytes: uint(3), heartbeatMs: uint(4), resumeWindowMs: uint(5)
+      version: uint(1), serverId: string(2), maxMessageBytes: uint(3), heartbeatMs: uint(4), resumeWindowMs: uint(5), windowBytes: uint(6)
     } satisfies Record<keyof Welcome, Field>
   },
   error: { number: 17, value: status },

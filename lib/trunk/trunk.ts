@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { TrunkState } from '../relay/media-server.js'
 import { Channel, codecs } from './channel.js'
+import type { ChannelStats } from './channel.js'
 import type { Accepted } from './outbox.js'
 import { VERSION, frame } from './schema.js'
 import type { Frame, Welcome } from './schema.js'
@@ -24,7 +25,11 @@ export interface TrunkOptions {
   backendId: string
   /** Bytes of one message at most, in each direction. */
   messageBytes: number
-  /** Bytes waiting for the trunk from which producers are asked to pause; four times as many are the end. */
+  /** Bytes under way at most, in each direction. */
+  windowBytes: number
+  /** Bytes of one peer waiting for the trunk from which it is asked to pause. */
+  peerBytes: number
+  /** Bytes of all peers from which whoever has some waiting is; four times as many are the end. */
   queueBytes: number
   heartbeatMs: number
   /** From the first step of an attempt to `welcome`. */
@@ -40,7 +45,7 @@ export type Dial = (url: string, protocols: string[], options: ClientOptions) =>
 export interface TrunkObserver {
   state (state: TrunkState): void
   frames (frames: Frame[]): void
-  relieved (): void
+  relieved (peerId: string): void
 }
 
 /** The one WebSocket to the media server, from the backend's side: connects, shakes hands, and comes back when lost. */
@@ -71,8 +76,13 @@ export class Trunk {
     return this.#channel === null ? 0 : 1
   }
 
-  get outboxBytes (): number {
-    return this.#channel?.outboxBytes ?? 0
+  get stats (): ChannelStats {
+    return this.#channel?.stats ?? { waitingBytes: 0, waitingPeers: 0, underWayBytes: 0, windowBytes: this.#options.windowBytes }
+  }
+
+  /** Bytes of this peer that wait for the trunk. */
+  bytesOf (peerId: string): number {
+    return this.#channel?.bytesOf(peerId) ?? 0
   }
 
   /** For how long the media server of now, or else the last one, holds a session whose client is away. Milliseconds. */
@@ -169,7 +179,7 @@ export class Trunk {
   }
 
   #opened (socket: WebSocket, upgrade: IncomingMessage): void {
-    const { messageBytes, queueBytes, clock, backendId } = this.#options
+    const { messageBytes, windowBytes, peerBytes, queueBytes, clock, backendId } = this.#options
     const codec = codecs.get(socket.protocol)
     if (codec === undefined) {
       // ws refuses a subprotocol that was not offered, so this is one that the options offered and nobody here speaks.
@@ -177,16 +187,21 @@ export class Trunk {
       return
     }
     const channel = new Channel(socket, () => upgrade.socket.bytesRead, {
-      codec, clock, limits: { messageBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
+      codec, clock, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
     }, {
       frames: (frames) => this.#frames(frames),
-      relieved: () => this.#observer.relieved(),
+      relieved: (peerId) => this.#observer.relieved(peerId),
       // Whoever says goodbye need not be waited for: the next trunk takes its place.
       closing: (code, reason) => { if (this.#stopped === null) this.#lost({ code, reason }) },
       closed: (code, reason) => { if (this.#channel === channel) this.#lost({ code, reason }) }
     })
     this.#channel = channel
-    channel.send(frame('hello', { version: VERSION, backendId, maxMessageBytes: messageBytes }))
+    channel.send(frame('hello', { version: VERSION, backendId, maxMessageBytes: messageBytes, windowBytes }))
+  }
+
+  /** The media server has taken in so many further bytes. */
+  credited (bytes: number): void {
+    this.#channel?.credited(bytes)
   }
 
   #frames (frames: Frame[]): void {
@@ -204,11 +219,12 @@ export class Trunk {
     }
   }
 
-  #welcomed ({ serverId, maxMessageBytes, heartbeatMs, resumeWindowMs }: Welcome): void {
+  #welcomed ({ serverId, maxMessageBytes, windowBytes, heartbeatMs, resumeWindowMs }: Welcome): void {
     this.#resumeWindowMs = resumeWindowMs
     this.#timer?.cancel()
     this.#upSince = this.#options.clock.now()
     this.#channel!.limitMessages(maxMessageBytes)
+    this.#channel!.limitWindow(windowBytes)
     this.#channel!.startHeartbeat(heartbeatMs > 0 ? Math.min(heartbeatMs, this.#options.heartbeatMs) : this.#options.heartbeatMs)
     this.#transition({ state: 'up', serverId, protocol: this.#channel!.subprotocol })
   }

@@ -96,7 +96,7 @@ async function sample (): Promise<void> {
   const { peers, detached, rooms, links, trunk } = taken.backend
   const cells: Array<[string | number, number]> = [
     [taken.seconds, 7], [taken.cycles, 6], [taken.resumes, 7],
-    [MB(taken.backendBytes), 7], [peers, 5], [detached, 8], [rooms, 5], [links, 5], [trunk.sockets, 5], [trunk.outboxBytes, 6],
+    [MB(taken.backendBytes), 7], [peers, 5], [detached, 8], [rooms, 5], [links, 5], [trunk.sockets, 5], [trunk.waitingBytes, 6],
     [MB(taken.mediaServerBytes), 8], [mediaServer.stats.peers, 5], [mediaServer.stats.trunks, 6]
   ]
   console.log(cells.map(([value, width]) => `${value}`.padStart(width)).join('  '))

@@ -223,7 +223,7 @@ t.test('a peer that waited for room on a trunk that is then lost goes on when th
     client.send(event)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  t.ok(app.trunkline.stats().trunk.outboxBytes >= 20_000)
+  t.ok(app.trunkline.stats().trunk.waitingBytes >= 20_000)
   server.onOpen = (open, trunk) => trunk.send(server.answer(open, { resumed: true }))
   server.takeAll()
   trunk.socket.terminate()
@@ -240,7 +240,7 @@ t.test('that peers are over is told also over a trunk that has no room for event
   for (const client of clients) client.send('x')
   for (const { length } of [clients]) for (let i = 0; i < length; i++) await server.receive('text')
   trunk.socket.pause()
-  while (app.trunkline.stats().trunk.outboxBytes < 40_000) {
+  while (app.trunkline.stats().trunk.waitingBytes < 40_000) {
     for (const client of clients) client.send(Buffer.alloc(20_000))
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -56,7 +56,7 @@ export class Backend extends Process {
     super(name, world.now)
     this.#world = world
     this.lastSound = world.now
-    const { settings, encoding, trunkQueueBytes } = world.setup
+    const { settings, encoding, trunkWindowBytes, trunkQueueBytes } = world.setup
     const { limits, heartbeat, token } = settings
     const hooks = new Hooks<Said>(limits.hookMs, this.clock)
     hooks.add('onPeerJoin', async (peer) => await this.#joined(peer))
@@ -72,7 +72,7 @@ export class Backend extends Process {
     }
     const driver = trunklineServer({ url: 'ws://media/trunk', token: 'secret', encoding, retry: { baseMs: 80, maxMs: 1_500 }, dial, random: world.random.next })
     this.relay = new Relay<Said>({
-      mediaServer: driver.create({ clock: this.clock, log: silentLogger, backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, trunkQueueBytes }),
+      mediaServer: driver.create({ clock: this.clock, log: silentLogger, backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
       hooks,
       duplicate: 'replace',
       limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },

@@ -28,11 +28,12 @@ export class MediaServer extends Process {
   constructor (world: World, name: string) {
     super(name, world.now)
     this.#world = world
-    const { settings, windowBytes, trunkQueueBytes } = world.setup
+    const { settings, windowBytes, trunkWindowBytes, trunkQueueBytes } = world.setup
     this.endpoint = createEndpoint<Said>({
       token: 'secret',
       onPeer: (peer) => this.#here(peer),
       serverId: name,
+      trunkWindowBytes,
       queueBytes: trunkQueueBytes,
       heartbeatMs: settings.heartbeat.trunkMs,
       resumeWindowMs: settings.resume.windowMs,

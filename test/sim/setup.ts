@@ -12,6 +12,7 @@ export interface Setup {
   hooks: 'none' | 'sync' | 'async'
   encoding: 'protobuf' | 'json'
   windowBytes: number
+  trunkWindowBytes: number
   trunkQueueBytes: number
   /** How long a token is good for, in milliseconds; 0: for ever. */
   tokenMs: number
@@ -39,6 +40,7 @@ export function makeSetup (random: Random): Setup {
     hooks: random.pick(['none', 'sync', 'async', 'async']),
     encoding: random.chance(0.2) ? 'json' : 'protobuf',
     windowBytes,
+    trunkWindowBytes: random.pick([64 * 1024, 256 * 1024]),
     trunkQueueBytes: random.pick([2_000, 20_000, 1024 * 1024]),
     tokenMs: random.chance(0.25) ? 9_000 : 0,
     faults: random.pick([2, 5, 9]),

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../lib/testing/index.js'
 import { silentLogger } from '../../../lib/logger.js'
 import { Hooks } from '../../../lib/relay/hooks.js'
 import type { Claim, JoinAnswer, Link } from '../../../lib/relay/link.js'
-import type { Accepted, Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, OpenRequest, Status } from '../../../lib/relay/media-server.js'
+import type { Accepted, Attachment, AttachmentReceiver, MediaServer, MediaServerStats, MediaServerObserver, OpenRequest, Status } from '../../../lib/relay/media-server.js'
 import type { LeaveCause, Peer } from '../../../lib/relay/peer.js'
 import { Refusal } from '../../../lib/relay/refusal.js'
 import { Relay } from '../../../lib/relay/relay.js'
@@ -108,8 +108,8 @@ class ModelServer implements MediaServer {
     if (session?.key === key && !session.attachment.open) this.sessions.delete(peerId)
   }
 
-  stats (): { sockets: number, outboxBytes: number, dropped: Record<string, number> } {
-    return { sockets: this.up ? 1 : 0, outboxBytes: 0, dropped: {} }
+  stats (): MediaServerStats {
+    return { sockets: this.up ? 1 : 0, waitingBytes: 0, waitingPeers: 0, underWayBytes: 0, windowBytes: 0, dropped: {} }
   }
 
   async stop (): Promise<void> {}

@@ -90,7 +90,7 @@ t.test('a trunk begins with hello, in time, in a version that is known', async (
   wrong.send(frame('ack', 1, 'p', 1))
   t.match(await wrong.closed, { code: 1002, reason: /must be hello, not ack/ })
   const future = await backend(null)
-  future.send(frame('hello', { version: 2, backendId: 'b', maxMessageBytes: 0 }))
+  future.send(frame('hello', { version: 2, backendId: 'b', maxMessageBytes: 0, windowBytes: 0 }))
   t.match(await future.closed, { code: 1002, reason: /version 2/ })
   const silent = await backend(null)
   while (endpoint.stats().trunks === 0) await new Promise((resolve) => setImmediate(resolve))

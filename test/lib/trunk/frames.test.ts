@@ -25,8 +25,8 @@ const { root } = protobuf.parse(`
   message Empty {}
   message Status { uint32 code = 1; string reason = 2; uint64 id = 3; }
   message Leave { string key = 1; uint32 code = 2; string reason = 3; }
-  message Hello { uint32 version = 1; string backend_id = 2; uint32 max_message_bytes = 3; }
-  message Welcome { uint32 version = 1; string server_id = 2; uint32 max_message_bytes = 3; uint32 heartbeat_ms = 4; uint32 resume_window_ms = 5; }
+  message Hello { uint32 version = 1; string backend_id = 2; uint32 max_message_bytes = 3; uint32 window_bytes = 4; }
+  message Welcome { uint32 version = 1; string server_id = 2; uint32 max_message_bytes = 3; uint32 heartbeat_ms = 4; uint32 resume_window_ms = 5; uint32 window_bytes = 6; }
   message Open { string room_id = 1; string metadata = 2; string key = 3; uint64 received = 4; string trace = 5; uint64 id = 6; string asker = 7; uint64 turn = 8; bool resume_only = 9; }
   message Opened { string key = 1; bool resumed = 2; uint64 received = 3; uint32 window_bytes = 4; repeated Recording recordings = 5; uint64 id = 6; }
   message Recording { string recording_id = 1; string room_id = 2; string status = 3; uint64 revision = 4; uint64 started_at_ms = 5; string file = 6; uint64 duration_ms = 7; string error = 8; }
@@ -58,8 +58,8 @@ const bodies: Record<Kind, fc.Arbitrary<unknown>> = {
   notification: record({ id: text, roomId: text, peerId: text, type: text, payload: text, atMs: uint53, recording: fc.option(recording) }),
   done: text,
   credit: uint53,
-  hello: record({ version: uint32, backendId: text, maxMessageBytes: uint32 }),
-  welcome: record({ version: uint32, serverId: text, maxMessageBytes: uint32, heartbeatMs: uint32, resumeWindowMs: uint32 }),
+  hello: record({ version: uint32, backendId: text, maxMessageBytes: uint32, windowBytes: uint32 }),
+  welcome: record({ version: uint32, serverId: text, maxMessageBytes: uint32, heartbeatMs: uint32, resumeWindowMs: uint32, windowBytes: uint32 }),
   leave: record({ key: text, code: uint32, reason: text }),
   error: status
 }

@@ -43,6 +43,11 @@ export class Backend {
     return await this.#frames.take((received) => received.kind === kind) as Extract<Frame, { kind: K }>
   }
 
+  /** What has come and was not taken. */
+  rest (): Frame[] {
+    return this.#frames.takeAll()
+  }
+
   async open (peerId: string, body: Partial<Bodies['open']> = {}): Promise<Frame> {
     this.send(frame('open', { id: 1, roomId: 'r', metadata: '{"n":1}', key: '', received: 0, trace: '', asker: '', turn: 0, resumeOnly: false, ...body }, peerId))
     return await this.#frames.take(({ kind }) => kind === 'opened' || kind === 'refused')
@@ -74,7 +79,7 @@ export async function serve (t: Tap, options: Partial<EndpointOptions> = {}): Pr
         socket.on('error', reject)
       })
       if (hello !== null) {
-        backend.send(frame('hello', { version: 1, backendId: `b${++backends}`, maxMessageBytes: 1024 * 1024, ...hello }))
+        backend.send(frame('hello', { version: 1, backendId: `b${++backends}`, maxMessageBytes: 1024 * 1024, windowBytes: 0, ...hello }))
         await backend.receive('welcome')
       }
       return backend
