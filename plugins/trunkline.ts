@@ -107,6 +107,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   const mediaServer = driver.create({
     clock,
     log: app.log.child({ mediaServer: driver.name }),
+    received: (bytes) => relay.received(bytes),
     backendId: randomUUID(),
     heartbeatMs: heartbeat.trunkMs,
     resumeMs: settings.resume.windowMs,

@@ -83,6 +83,11 @@ export class ClientSocket {
     socket.on('close', (code, reason) => this.#closed(code, reason.toString()))
   }
 
+  /** Bytes that wait unsent. */
+  get bufferedBytes (): number {
+    return this.#socket.bufferedAmount
+  }
+
   /** Who hears of it from now on; at once, if it has ended already. */
   observe (observer: SocketObserver): void {
     this.#observer = observer

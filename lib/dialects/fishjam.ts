@@ -66,6 +66,10 @@ class FishjamLink implements Wire {
     })
   }
 
+  get bufferedBytes (): number {
+    return this.#socket.bufferedBytes
+  }
+
   joined (): void {
     this.#socket.send(new Writer().bytes(AUTHENTICATED, Buffer.alloc(0)).finish(), true)
   }

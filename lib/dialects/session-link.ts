@@ -55,6 +55,10 @@ export class SessionLink implements Link {
     this.#door = door
   }
 
+  get bufferedBytes (): number {
+    return this.#socket.bufferedBytes
+  }
+
   start (): void {
     const { clock, authMs, refused } = this.#door
     if (refused !== null) {

@@ -11,6 +11,8 @@ import type { Admitted, Session } from './dialect.js'
 
 /** How a dialect says things to its client. */
 export interface Wire {
+  /** Bytes that wait unsent. */
+  readonly bufferedBytes: number
   /** The client is in: told once. */
   joined (): void
   send (data: Buffer, binary: boolean): void
@@ -42,6 +44,10 @@ export class StandIn implements Link {
     this.#wire = wire
     this.#acks = new Acknowledger(this.#end, clock, (received) => this.#session?.ack(received))
     this.#queueBytes = queueBytes
+  }
+
+  get bufferedBytes (): number {
+    return this.#end.keptBytes + this.#wire.bufferedBytes
   }
 
   /** @throws Refusal */

@@ -55,6 +55,10 @@ class PlainLink implements Wire {
     }
   }
 
+  get bufferedBytes (): number {
+    return this.#socket.bufferedBytes
+  }
+
   joined (): void {}
 
   send (data: Buffer, binary: boolean): void {

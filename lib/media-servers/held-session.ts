@@ -34,6 +34,11 @@ export class HeldSession implements AttachmentReceiver {
     this.#acks = new Acknowledger(this.#end, options.clock, (received) => this.#receiver?.ack(received))
   }
 
+  /** Bytes that wait for the client, or for the trunk. */
+  get bufferedBytes (): number {
+    return this.#end.keptBytes + (this.#inner?.bufferedBytes ?? 0)
+  }
+
   begin (mediaServer: MediaServer, receiver: AttachmentReceiver): Attachment {
     const attachment = this.#attach(receiver)
     this.#inner = mediaServer.open({ ...this.#request, key: '', received: 0 }, this)
@@ -172,7 +177,7 @@ export class HeldSession implements AttachmentReceiver {
 export function refusedLater (receiver: AttachmentReceiver, status: Status): Attachment {
   let isOver = false
   queueMicrotask(() => { if (!isOver) receiver.refused(status) })
-  return { send: () => 'full', skip () {}, ack () {}, detach () {}, close () { isOver = true } }
+  return { bufferedBytes: 0, send: () => 'full', skip () {}, ack () {}, detach () {}, close () { isOver = true } }
 }
 
 /** One attachment of the session: only the latest is heard. */
@@ -181,6 +186,10 @@ class HeldAttachment implements Attachment {
 
   constructor (session: HeldSession) {
     this.#session = session
+  }
+
+  get bufferedBytes (): number {
+    return this.#session.bufferedBytes
   }
 
   send (data: Buffer, binary: boolean): Accepted {

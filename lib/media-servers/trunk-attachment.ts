@@ -31,6 +31,10 @@ export class TrunkAttachment implements Attachment {
     return this.#receiver
   }
 
+  get bufferedBytes (): number {
+    return this.#state === 'open' ? this.#trunk.bytesOf(this.peerId) : 0
+  }
+
   /** Whether anybody still wants it. */
   opened (epoch: number): boolean {
     if (this.#then !== null) {

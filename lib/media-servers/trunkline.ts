@@ -47,6 +47,7 @@ class TrunklineServer implements MediaServer {
   readonly address: string
   readonly #trunk: Trunk
   readonly #log: Logger
+  readonly #received: (bytes: number) => void
   readonly #attachments = new Map<string, TrunkAttachment>()
   readonly #dropped: Record<string, number> = {}
   #observer!: MediaServerObserver
@@ -54,8 +55,9 @@ class TrunklineServer implements MediaServer {
   readonly #unanswered = new Map<number, TrunkAttachment>()
   #asked = 0
 
-  constructor (options: TrunklineServerOptions, { clock, log, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
+  constructor (options: TrunklineServerOptions, { clock, log, received, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
     this.#log = log
+    this.#received = received
     this.address = withoutSecrets(options.url)
     const { token = '' } = options
     this.#trunk = new Trunk({
@@ -133,7 +135,10 @@ class TrunklineServer implements MediaServer {
 
   #receive (received: Frame): void {
     switch (received.kind) {
-      case 'text': case 'binary': this.#current(received)?.receiver.event(received.body, received.kind === 'binary'); return
+      case 'text': case 'binary':
+        this.#received(received.body.length)
+        this.#current(received)?.receiver.event(received.body, received.kind === 'binary')
+        return
       case 'skip': this.#current(received)?.receiver.skip(); return
       case 'ack': this.#current(received)?.receiver.ack(received.body); return
       case 'opened': this.#opened(received.peerId, received.epoch, received.body); return

@@ -50,6 +50,11 @@ export class Lane<Metadata> {
     this.#maxBytes = maxBytes
   }
 
+  /** Bytes that wait. */
+  get bytes (): number {
+    return this.#bytes
+  }
+
   push (data: Buffer, binary: boolean): void {
     if (this.#state === 'open') this.#handle(data, binary)
     else if (this.#state !== 'closed') this.#enqueue(data, binary)

@@ -30,6 +30,8 @@ export interface JoinAnswer extends OpenAnswer {
 export interface Link {
   /** Whether the client's end outlives this link, and can come back on another one. */
   readonly resumes: boolean
+  /** Bytes that wait for the client, and of the client for the media server. */
+  readonly bufferedBytes: number
   /** The answer to the latest asking. Events follow only after this. */
   joined (answer: JoinAnswer): void
   /** The media server cannot be reached: nothing that is sent from now on arrives, until `rejoin` and a new asking. */

@@ -69,6 +69,8 @@ export type Accepted = 'taken' | 'pressed' | 'full' | 'too big'
 
 /** One peer, as it is attached to the media server over the trunk of the moment. */
 export interface Attachment {
+  /** Bytes of it that wait for the trunk, or for its client. */
+  readonly bufferedBytes: number
   send (data: Buffer, binary: boolean): Accepted
   /** Takes the place of an event that a hook dropped, so that both ends go on counting alike. */
   skip (): void
@@ -150,6 +152,8 @@ export interface MediaServer {
 }
 
 export interface DriverContext {
+  /** To be called with the size of each media event that comes, as it is buffered from then on. */
+  received (bytes: number): void
   clock: Clock
   log: Logger
   /** Names this process to the media server. */

@@ -5,6 +5,7 @@ import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
 import { Hooks } from './hooks.js'
 import type { Claim, Link } from './link.js'
+import { MemoryBudget } from '../memory-budget.js'
 import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
 import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
@@ -18,6 +19,8 @@ import type { TokenLifeOptions } from './token-life.js'
 export interface RelayLimits extends PeerLimits {
   /** Live peers in this process at most. */
   peers: number
+  /** Bytes that are buffered for all of them together at most. */
+  bufferedBytes: number
 }
 
 export interface RelayOptions<Metadata> {
@@ -44,6 +47,10 @@ export interface RelayStats {
   resumed: number
   /** Sessions that were asked for again, and were gone. */
   reset: number
+  /** Bytes that are buffered for all peers together. */
+  bufferedBytes: number
+  /** How often somebody had to go because these were too many. */
+  shed: number
   /** Peers that ended, by cause. */
   left: Record<string, number>
   trunk: MediaServerStats & { state: TrunkState['state'] }
@@ -62,6 +69,7 @@ export class Relay<Metadata> {
   readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #counts = { uplink: 0, downlink: 0, resumed: 0, reset: 0 }
   readonly #orphans: Orphans
+  readonly #budget: MemoryBudget
   /** Who says that a session is theirs, while nobody else has said so: in nobody's way, and not to be seen by the app. */
   readonly #claims = new Set<RelayedPeer<Metadata>>()
   readonly #left: Record<string, number> = {}
@@ -79,6 +87,7 @@ export class Relay<Metadata> {
     this.#options = options
     this.hooks = options.hooks
     this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
+    this.#budget = new MemoryBudget(options.limits.bufferedBytes, () => this.#all)
     this.#services = {
       hooks: options.hooks,
       clock: options.clock,
@@ -148,6 +157,11 @@ export class Relay<Metadata> {
     peer.renew(identity, claim)
   }
 
+  /** So many bytes have come in, from a client or from the media server, and may be buffered from then on. */
+  received (bytes: number): void {
+    this.#budget.received(bytes)
+  }
+
   /** Whether there was such a peer. */
   kick (peerId: string, reason: string): boolean {
     const peer = this.peers.get(peerId)
@@ -171,6 +185,8 @@ export class Relay<Metadata> {
       detached,
       rooms: this.peers.rooms,
       ...this.#counts,
+      bufferedBytes: this.#budget.bytes,
+      shed: this.#budget.shed,
       left: { ...this.#left },
       trunk: { state: this.#trunk.state, ...this.#options.mediaServer.stats() }
     }

@@ -6,6 +6,7 @@ import type { CheckedIdentity } from './admission.js'
 import { Lane } from './lane.js'
 import type { Asking, Link } from './link.js'
 import type { Attachment, AttachmentReceiver, OpenAnswer, OpenRequest, Status } from './media-server.js'
+import type { Holder } from '../memory-budget.js'
 import type { LeaveCause, LeaveReason, Peer, PeerState } from './peer.js'
 import type { PeerServices } from './peer-services.js'
 import { Presence } from './presence.js'
@@ -21,7 +22,7 @@ const HELD = new Set<LeaveCause>(['link lost', 'too slow'])
  * One session, from the client's link of the moment to the media server: the only room a media event passes between the
  * two. It keeps no event for later: the two ends do, and whatever is under way here when one side is lost comes again.
  */
-export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated {
+export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, Holder {
   readonly id: string
   readonly roomId: string
   readonly log: Logger
@@ -80,7 +81,22 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#attachment !== null && this.title.asking === null
   }
 
+  get bufferedBytes (): number {
+    return this.#up.bytes + this.#down.bytes + (this.#seat?.link.bufferedBytes ?? 0) + (this.#attachment?.bufferedBytes ?? 0)
+  }
+
+  get isDetached (): boolean {
+    return this.#state === 'detached'
+  }
+
   // From the relay
+
+  /** There is too much in memory: what is kept for one whose link is lost is given up, and so is the link of one that is slow. */
+  shed (): void {
+    const reason: LeaveReason = { code: CloseCode.tooSlow, reason: 'too much is buffered', cause: 'too slow' }
+    if (this.#state === 'detached') this.end(reason)
+    else this.unseated(reason)
+  }
 
   /** Gives the session to a link. Whoever had it is not heard any more, before anything else is done. */
   take (link: Link, asking: Asking, identity: CheckedIdentity<Metadata>): Seat<RelayedPeer<Metadata>> {

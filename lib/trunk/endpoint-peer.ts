@@ -1,11 +1,13 @@
 import { EventEmitter, captureRejectionSymbol } from 'node:events'
 import type { Clock, Timer } from '../clock.js'
-import { CloseCode, fitReason, isSendable } from '../close-codes.js'
+import { CloseCode, isSendable } from '../close-codes.js'
+import type { Holder } from '../memory-budget.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End } from '../session/end.js'
 import type { Acked, EndLimits } from '../session/end.js'
+import { unpinned } from '../unpinned.js'
 import type { Channel } from './channel.js'
-import { frame } from './schema.js'
+import { EndpointAttachment } from './endpoint-attachment.js'
 
 export interface EndpointPeerEvents {
   /** One media event from the client, as the backend's hooks left it. The bytes are a view: copy them to keep them. */
@@ -50,15 +52,10 @@ export interface EndpointPeerOwner {
   readonly session: SessionOptions
   /** The peer is over. */
   gone (): void
+  /** So many bytes are kept from now on. */
+  received (bytes: number): void
   /** A listener of the app threw. */
   failed (error: unknown): void
-}
-
-/** Where a peer is attached: to one trunk, under one epoch. */
-interface Attached {
-  readonly trunk: Channel
-  readonly epoch: number
-  readonly tag: Buffer
 }
 
 interface Sent {
@@ -67,7 +64,7 @@ interface Sent {
 }
 
 /** One client, as the media server sees it: its session, and this server's end of it. */
-export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> {
+export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> implements Holder {
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string
@@ -80,7 +77,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   /** With which the client may ask again, until we hear that it knows `key`. */
   #oldKey: string
   #asked: Asked
-  #at: Attached
+  #at: EndpointAttachment
   #state: 'opening' | 'attached' | 'detached' | 'over' = 'opening'
   #status: { code: number, reason: string } | null = null
   #window: Timer | null = null
@@ -98,8 +95,8 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     this.#metadata = metadata
     this.#owner = owner
     this.#end = new End(owner.session.limits)
-    this.#acks = new Acknowledger(this.#end, owner.clock, (received) => this.#at.trunk.send(frame('ack', received, id, this.#at.epoch)))
-    this.#at = { trunk, epoch, tag: trunk.tag(id, epoch) }
+    this.#acks = new Acknowledger(this.#end, owner.clock, (received) => this.#at.ack(received))
+    this.#at = new EndpointAttachment(id, trunk, epoch)
   }
 
   /** What the backend's `authenticate` said of the client, the last time that it came. */
@@ -115,6 +112,15 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   /** Whether what is sent now goes out at once. */
   get isAttached (): boolean {
     return this.#state === 'attached'
+  }
+
+  /** Bytes that are kept for it, under way or waiting. */
+  get bufferedBytes (): number {
+    return this.#end.keptBytes
+  }
+
+  get isDetached (): boolean {
+    return this.#state === 'detached'
   }
 
   get isOver (): boolean {
@@ -149,7 +155,9 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
    */
   send (data: string | Uint8Array): boolean {
     if (this.#state === 'over') return false
-    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+    // What came in as a part of a large read may be what is sent, and is kept until it is acknowledged.
+    const bytes = typeof data === 'string' ? Buffer.from(data) : unpinned(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+    this.#owner.received(bytes.length)
     if (!this.#end.push({ data: bytes, binary: typeof data !== 'string' }, bytes.length)) {
       this.over({ code: CloseCode.tooSlow, reason: 'too far behind' }, true)
       return false
@@ -162,6 +170,11 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   /** Ends the peer: its client is closed with this code and reason (`close-codes.ts` has the codes and their advice). */
   close (code: number = CloseCode.removed, reason = 'removed'): void {
     this.over({ code: isSendable(code) ? code : CloseCode.removed, reason }, true)
+  }
+
+  /** @internal There is too much in memory. */
+  shed (): void {
+    this.over({ code: CloseCode.tooSlow, reason: 'too much is buffered' }, true)
   }
 
   /** @internal */
@@ -205,11 +218,11 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     const judged = this.#end.judge(received)
     if (judged === 'old') return judged
     // Whoever had it hears that it is another's, and is not listened to any more: a backend that only held it for the client, too.
-    if (this.#state === 'attached' || trunk !== this.#at.trunk) this.#sendClose({ code: CloseCode.replaced, reason: 'moved to a newer link' })
+    if (this.#state === 'attached' || trunk !== this.#at.trunk) this.#at.close({ code: CloseCode.replaced, reason: 'moved to a newer link' })
     this.#window?.cancel()
     this.#asked = asked
     this.#metadata = metadata
-    this.#at = { trunk, epoch, tag: trunk.tag(this.id, epoch) }
+    this.#at = new EndpointAttachment(this.id, trunk, epoch)
     if (!this.#attach(id, received, true)) {
       this.over({ code: CloseCode.protocolError, reason: 'received what was never sent' }, false)
       return judged
@@ -239,13 +252,11 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
 
   /** @internal Sends what may be sent now. */
   flush (): void {
-    const { trunk, epoch, tag } = this.#at
     // Asked before each: what is taken out of the end is on its way.
-    while (trunk.hasRoom(this.id)) {
+    while (this.#at.hasRoom) {
       const event = this.#end.next()
       if (event === undefined) break
-      const accepted = trunk.sendEvent({ peerId: this.id, epoch, kind: event.binary ? 'binary' : 'text', body: event.data }, tag)
-      if (accepted === 'too big') return this.over({ code: CloseCode.messageTooBig, reason: 'an event is larger than the trunk takes' }, true)
+      if (this.#at.event(event.data, event.binary) === 'too big') return this.over({ code: CloseCode.messageTooBig, reason: 'an event is larger than the trunk takes' }, true)
     }
     if (this.#pressed && !this.#end.waiting) {
       this.#pressed = false
@@ -257,7 +268,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   over (status: { code: number, reason: string }, tell: boolean): void {
     if (this.#state === 'over') return
     // Before `opened` there is nothing to close: a refusal answers the asking.
-    if (tell && this.#state !== 'opening') this.#sendClose(status)
+    if (tell && this.#state !== 'opening') this.#at.close(status)
     this.#state = 'over'
     this.#status = status
     this.#window?.cancel()
@@ -276,14 +287,8 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     const windowBytes = session.windowMs === 0 ? 0 : session.windowBytes
     if (!this.#end.attach({ received, windowBytes })) return false
     this.#state = 'attached'
-    const { trunk, epoch } = this.#at
-    trunk.send(frame('opened', { id, key: this.key, resumed, received: this.#end.received, windowBytes, recordings: [] }, this.id, epoch))
+    this.#at.opened({ id, key: this.key, resumed, received: this.#end.received, windowBytes })
     return true
-  }
-
-  #sendClose ({ code, reason }: { code: number, reason: string }): void {
-    const { trunk, epoch } = this.#at
-    trunk.send(frame('close', { code, reason: fitReason(reason), id: 0 }, this.id, epoch))
   }
 
   /** A listener that throws ends this peer, not the trunk of all the others. */

@@ -50,6 +50,8 @@ export interface EndpointOptions<Metadata = unknown> {
   windowBytes?: number
   /** Bytes that are kept for one client, under way or waiting; what is sent beyond them ends its peer (4008). Default 1 MiB. */
   sessionBytes?: number
+  /** Bytes that are kept for all clients together; beyond, the largest detached session ends, else the largest (4008). Default 512 MiB. */
+  bufferedBytes?: number
   log?: Logger
   /** For tests: where all time comes from. */
   clock?: Clock
@@ -59,6 +61,10 @@ export interface EndpointStats {
   trunks: number
   /** Detached ones included. */
   peers: number
+  /** Bytes that are kept for clients, under way or waiting. */
+  bufferedBytes: number
+  /** How often a session had to end because these were too many. */
+  shed: number
   /** Notifications that no backend has handled yet. */
   notifications: number
   /** Frames dropped, by cause. */
@@ -106,6 +112,7 @@ export class Endpoint<Metadata = unknown> {
       resumeWindowMs: 30_000,
       windowBytes: DEFAULT_WINDOW_BYTES,
       sessionBytes: DEFAULT_END_LIMITS.keptBytes,
+      bufferedBytes: 512 * MiB,
       log: silentLogger,
       clock: systemClock,
       ...options
@@ -164,7 +171,8 @@ export class Endpoint<Metadata = unknown> {
   }
 
   stats (): EndpointStats {
-    return { trunks: this.#trunks.size, peers: this.#sessions.size, notifications: this.#notices.size, dropped: { ...this.#dropped } }
+    const { bytes, shed } = this.#sessions.budget
+    return { trunks: this.#trunks.size, peers: this.#sessions.size, bufferedBytes: bytes, shed, notifications: this.#notices.size, dropped: { ...this.#dropped } }
   }
 
   /** Accepts no more trunks, and ends those that there are and their peers. Resolves when they are gone, within about a second. */

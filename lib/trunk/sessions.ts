@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js'
 import { CloseCode, fitReason } from '../close-codes.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
+import { MemoryBudget } from '../memory-budget.js'
 import { sameSecret } from '../secrets.js'
 import type { Channel } from './channel.js'
 import { EndpointPeer } from './endpoint-peer.js'
@@ -18,6 +19,8 @@ export interface SessionsOptions<Metadata> {
   openMs: number
   /** Peers at once at most. */
   maxPeers: number
+  /** Bytes kept for all of them together at most. */
+  bufferedBytes: number
   log: Logger
   clock: Clock
 }
@@ -26,10 +29,12 @@ export interface SessionsOptions<Metadata> {
 export class Sessions<Metadata> {
   readonly #options: SessionsOptions<Metadata>
   readonly #peers = new Map<string, EndpointPeer<Metadata>>()
+  readonly budget: MemoryBudget
   #lastEpoch = 0
 
   constructor (options: SessionsOptions<Metadata>) {
     this.#options = options
+    this.budget = new MemoryBudget(options.bufferedBytes, () => this.#peers.values())
   }
 
   get size (): number {
@@ -100,6 +105,7 @@ export class Sessions<Metadata> {
       clock,
       session,
       gone: () => { if (this.#peers.get(id) === peer) this.#peers.delete(id) },
+      received: (bytes) => this.budget.received(bytes),
       failed: (error) => log.error({ err: error, peerId: id }, 'a listener of a peer failed')
     })
     this.#peers.set(id, peer)

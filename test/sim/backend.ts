@@ -72,7 +72,7 @@ export class Backend extends Process {
     }
     const driver = trunklineServer({ url: 'ws://media/trunk', token: 'secret', encoding, retry: { baseMs: 80, maxMs: 1_500 }, dial, random: world.random.next })
     this.relay = new Relay<Said>({
-      mediaServer: driver.create({ clock: this.clock, log: silentLogger, backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
+      mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
       hooks,
       duplicate: 'replace',
       limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },

@@ -116,6 +116,7 @@ class ModelServer implements MediaServer {
 }
 
 class ModelAttachment implements Attachment {
+  readonly bufferedBytes = 0
   readonly request: OpenRequest
   readonly receiver: AttachmentReceiver
   readonly #server: ModelServer
@@ -155,6 +156,7 @@ class ModelAttachment implements Attachment {
 }
 
 class ModelLink implements Link {
+  readonly bufferedBytes = 0
   readonly id: string
   readonly resumes: boolean
   readonly claims: boolean
@@ -243,7 +245,7 @@ class History {
       mediaServer: this.server,
       hooks: this.hooks,
       duplicate: 'replace',
-      limits: { peers: 100, uplinkQueueBytes: 1e6, downlinkQueueBytes: 1e6, openMs: 5_000, trunkDownMs: 20_000, resumeMs: WINDOW_MS },
+      limits: { peers: 100, bufferedBytes: 1e9, uplinkQueueBytes: 1e6, downlinkQueueBytes: 1e6, openMs: 5_000, trunkDownMs: 20_000, resumeMs: WINDOW_MS },
       token: { refreshMs: 1, graceMs: 1 },
       clock: this.clock,
       log: silentLogger
