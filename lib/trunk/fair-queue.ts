@@ -49,7 +49,8 @@ export class FairQueue<Item extends Sized> {
     return this.#lines.get(key)?.bytes ?? 0
   }
 
-  push (key: string, item: Item): void {
+  /** @returns bytes that wait under the key now */
+  push (key: string, item: Item): number {
     let line = this.#lines.get(key)
     if (line === undefined) {
       line = this.#begin(key)
@@ -59,12 +60,18 @@ export class FairQueue<Item extends Sized> {
     line.bytes += item.size
     this.#bytes += item.size
     line.fresh++
+    return line.bytes
   }
 
-  /** What `take` would give, and under which key it waits. */
-  peek (): { key: string, item: Item } | undefined {
+  /** What `take` would give. */
+  peek (): Item | undefined {
     const line = this.#turn()
-    return line === null ? undefined : { key: line.key, item: line.items[line.head]! }
+    return line?.items[line.head]
+  }
+
+  /** Under which key that waits. */
+  get next (): string | undefined {
+    return this.#turn()?.key
   }
 
   /** The next in turn. */

@@ -98,11 +98,7 @@ export class Outbox {
   /** Whether an event of this peer would be taken without asking it to pause; else `relieved` follows. */
   hasRoom (peerId: string): boolean {
     if (this.#closed) return false
-    const bytes = this.#waiting.bytesOf(peerId)
-    const { peerBytes, softBytes } = this.#limits
-    if (bytes === 0 || (bytes < peerBytes && this.#waiting.bytes < softBytes)) return true
-    this.#pressed.add(peerId)
-    return false
+    return this.#isAllowed(peerId, this.#waiting.bytesOf(peerId))
   }
 
   push (frame: Frame, prefix?: Buffer): Accepted {
@@ -111,11 +107,14 @@ export class Outbox {
     const size = this.#codec.append(parts, frame, prefix)
     // Two bytes for the brackets of the JSON variant.
     if (size + 2 > this.#limits.messageBytes) return 'too big'
-    if (URGENT.has(frame.kind)) this.#urgent.push({ parts, size })
-    else this.#waiting.push(frame.peerId, { parts, size })
     this.#schedule()
+    if (URGENT.has(frame.kind)) {
+      this.#urgent.push({ parts, size })
+      return 'taken'
+    }
+    const bytes = this.#waiting.push(frame.peerId, { parts, size })
     if (this.#waiting.bytes >= this.#limits.hardBytes + OVERWHELMED_BYTES) this.#observer.overwhelmed()
-    return this.hasRoom(frame.peerId) ? 'taken' : 'pressed'
+    return this.#isAllowed(frame.peerId, bytes) ? 'taken' : 'pressed'
   }
 
   /** The other side says that it will give credit for what it takes in, and what it wants to have under way. */
@@ -179,11 +178,12 @@ export class Outbox {
     this.#urgent = []
     while (size < roomBytes) {
       const next = this.#waiting.peek()
-      if (next === undefined || (size > 0 && size + next.item.size > Math.min(maxBytes, roomBytes))) break
+      if (next === undefined || (size > 0 && size + next.size > Math.min(maxBytes, roomBytes))) break
+      const peerId = this.#pressed.size > 0 ? this.#waiting.next! : null
       this.#waiting.take()
-      for (const part of next.item.parts) parts.push(part)
-      size += next.item.size
-      if (this.#pressed.size > 0 && this.#isRelieved(next.key)) relieved.push(next.key)
+      for (const part of next.parts) parts.push(part)
+      size += next.size
+      if (peerId !== null && this.#isRelieved(peerId)) relieved.push(peerId)
     }
     return { parts, size }
   }
@@ -196,6 +196,14 @@ export class Outbox {
       this.#window.written(length)
       if (!this.#closed && this.#waiting.bytes > 0) this.#schedule()
     })
+  }
+
+  /** Whether a peer of whom so many bytes wait may go on; else it is told when. */
+  #isAllowed (peerId: string, bytes: number): boolean {
+    const { peerBytes, softBytes } = this.#limits
+    if (bytes === 0 || (bytes < peerBytes && this.#waiting.bytes < softBytes)) return true
+    this.#pressed.add(peerId)
+    return false
   }
 
   #isRelieved (peerId: string): boolean {

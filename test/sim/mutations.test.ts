@@ -58,7 +58,7 @@ const mutations: Mutation[] = [
       { file: 'lib/trunk/endpoint.js', find: 'if (peer === undefined || peer.trunk !== trunk.channel) {', put: 'if (peer === undefined) {' },
       { file: 'lib/trunk/endpoint.js', find: 'peer.epoch !== received.epoch', put: 'false' }
     ],
-    expected: /violations in .*(duplicated|reordered)/
+    expected: /violations in .*(duplicated|reordered|wrong failure)/
   },
   {
     name: 'answers: who did not hear of the session that it was given is refused',
