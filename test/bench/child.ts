@@ -6,13 +6,16 @@ process.on('disconnect', () => process.exit(0))
 /** Answers by the name of the question. A promise is waited for. */
 export type Answers = Record<string, () => unknown>
 
+/** What every process can say of itself. */
+const STANDING: Answers = { peakRssMb: () => process.resourceUsage().maxRSS / 1024 }
+
 /** Says to the parent that this process is ready, and answers its questions from then on. */
 export function serve (ready: Record<string, unknown>, answers: Answers = {}): void {
   process.on('message', (question: string) => {
-    const answer = answers[question]
+    const answer = answers[question] ?? STANDING[question]
     if (answer === undefined) throw new Error(`nobody here can answer '${question}'`)
     Promise.resolve(answer()).then(
-      (value) => process.send?.(value),
+      (value) => process.send?.(value ?? null),
       (error: unknown) => { throw error }
     )
   })

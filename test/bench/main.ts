@@ -2,13 +2,18 @@ import { writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseOptions, USAGE } from './options.js'
 import type { Options } from './options.js'
-import { place } from './processes.js'
+import { killAll, place } from './processes.js'
 import { failureFigure, figuresOf, LEGEND, tableOf } from './report.js'
-import { killAll, run } from './run.js'
+import { run } from './run.js'
 import { SCENARIOS, title, VARIANTS } from './scenarios.js'
 import type { Run } from './scenarios.js'
 
 /** `npm run bench`: what relaying one media event costs, beside the other ways to do it. */
+
+if (process.argv[2] === 'fairness') {
+  await import('./fairness/main.js')
+  process.exit()
+}
 
 let options: Options
 try {

@@ -106,3 +106,31 @@ export class Child {
     this.#waiting = null
   }
 }
+
+/** Starts one more process. */
+export type Start = (...child: ConstructorParameters<typeof Child>) => Child
+
+const running = new Set<Child>()
+
+/** Processes that are gone when `use` is through, the last one first: to a load, a relay that goes away is a failure. */
+export async function withChildren<T> (use: (start: Start) => Promise<T>): Promise<T> {
+  const children: Child[] = []
+  try {
+    return await use((...options) => {
+      const child = new Child(...options)
+      children.push(child)
+      running.add(child)
+      return child
+    })
+  } finally {
+    for (const child of children.reverse()) {
+      await child.stop()
+      running.delete(child)
+    }
+  }
+}
+
+/** For an end that does not wait. */
+export function killAll (): void {
+  for (const child of running) child.kill()
+}

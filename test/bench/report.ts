@@ -50,9 +50,14 @@ export function tableOf (scenario: string, runs: Run[]): string {
       discarded === 0 ? `${kept.length}` : `${kept.length} (${discarded} discarded)`
     ])
   }
+  return layOut(scenario, rows)
+}
+
+/** @param rows as many cells in each */
+export function layOut (title: string, rows: string[][]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
   const lines = rows.map((row) => '  ' + row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd())
-  return [scenario, ...lines].join('\n')
+  return [title, ...lines].join('\n')
 }
 
 export const LEGEND = [
@@ -102,6 +107,6 @@ function of (runs: Run[], variant: Variant): Run[] {
   return runs.filter((run) => run.variant === variant)
 }
 
-function range ({ median, min, max }: Spread, digits: number): string {
+export function range ({ median, min, max }: Spread, digits: number): string {
   return `${median.toFixed(digits)} [${min.toFixed(digits)} - ${max.toFixed(digits)}]`
 }

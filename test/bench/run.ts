@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadOptions } from './load/main.js'
-import { Child } from './processes.js'
+import { withChildren } from './processes.js'
 import type { Placement } from './processes.js'
 import { title } from './scenarios.js'
 import type { Meter, Run, Scenario, Tally, Variant } from './scenarios.js'
@@ -19,21 +19,12 @@ export interface RunOptions {
 const ECHOES: Record<Variant, string> = { trunkline: './echoes/trunkline.js', 'http-proxy': './echoes/web-socket.js', net: './echoes/net.js' }
 const RELAYS: Record<Variant, string> = { trunkline: './relays/trunkline.js', 'http-proxy': './relays/http-proxy.js', net: './relays/net.js' }
 
-const running = new Set<Child>()
-
 /**
  * Three fresh processes, measured once.
  * @throws Error one of them failed: an echo was wrong, for one
  */
 export async function run ({ scenario, variant, round, warmUpMs, measureMs, placement, profileDir }: RunOptions): Promise<Run> {
-  const children: Child[] = []
-  const start = (module: string, argument: unknown, core: string | null, nodeOptions: string[] = []): Child => {
-    const child = new Child(module, argument, core, nodeOptions)
-    children.push(child)
-    running.add(child)
-    return child
-  }
-  try {
+  return await withChildren(async (start) => {
     const echo = start(ECHOES[variant], null, placement.others)
     const upstream = await echo.ready<{ port: number }>()
     const profile = ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${variant}-${scenario.bytes}B-${round}.cpuprofile`]
@@ -53,16 +44,5 @@ export async function run ({ scenario, variant, round, warmUpMs, measureMs, plac
     const rate = tally.roundTrips / tally.wallMs * 1_000
     const { p50Ms, p99Ms } = tally
     return { variant, scenario: title(scenario), round, cpuMicros: utilisation / rate * 1e6, rate, p50Ms, p99Ms, utilisation }
-  } finally {
-    // The load first: to it, a relay that goes away is a failure.
-    for (const child of children.reverse()) {
-      await child.stop()
-      running.delete(child)
-    }
-  }
-}
-
-/** For an end that does not wait. */
-export function killAll (): void {
-  for (const child of running) child.kill()
+  })
 }

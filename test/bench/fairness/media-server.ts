@@ -1,0 +1,21 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createEndpoint } from '../../../lib/trunk/endpoint.js'
+import { serve } from '../child.js'
+import { Part } from './part.js'
+
+/** The endpoint as it comes. It heeds what `send` answers where it floods, and does not where it is to be too much. */
+
+const part = new Part()
+const endpoint = createEndpoint({
+  token: 'bench',
+  onPeer (peer) {
+    part.joined(peer.id, (text) => peer.send(text))
+    peer.on('mediaEvent', (data) => part.event(peer.id, data))
+    peer.on('drain', () => part.relieved(peer.id))
+    peer.on('close', () => part.left(peer.id))
+  }
+})
+const server = createServer()
+server.on('upgrade', (request, socket, head) => { void endpoint.handleUpgrade(request, socket, head) })
+server.listen(0, '127.0.0.1', () => serve({ port: (server.address() as AddressInfo).port }, part.answers))

@@ -1,0 +1,109 @@
+/** Who is set against whom, under which load, and what one run comes to. */
+
+/** How the clients of a run are: with an end of the session of their own, or without. */
+export type ClientKind = 'plain' | 'session'
+
+export interface Contender {
+  readonly name: string
+  /** Relay and media server, which go together. */
+  readonly stack: 'trunkline' | 'fifo'
+  readonly clients: ClientKind
+}
+
+/** The plugin as it comes; and what everybody writes first. */
+export const TRUNKLINE: Contender = { name: 'trunkline', stack: 'trunkline', clients: 'plain' }
+export const SESSIONS: Contender = { name: 'trunkline, clients with a session', stack: 'trunkline', clients: 'session' }
+export const FIFO: Contender = { name: 'plain FIFO', stack: 'fifo', clients: 'plain' }
+
+/** Towards the media server, or from it. */
+export type Direction = 'up' | 'down'
+
+/** What the trunk lets through in the direction of the flood, in bytes per second. */
+export const TRUNK_BYTES_PER_SECOND = 5_000_000
+export const FLOOD_EVENT_BYTES = 2_048
+
+/** What the well-behaved clients do: each sends events at fixed times, and the media server says them back. */
+export interface Steady {
+  clients: number
+  /** Bytes of one event. */
+  bytes: number
+  /** Events of all of them together. */
+  perSecond: number
+}
+
+export const BESIDE_FLOOD: Steady = { clients: 49, bytes: 200, perSecond: 300 }
+export const BESIDE_SLOW: Steady = { clients: 100, bytes: 200, perSecond: 1_000 }
+
+/** Who falls behind: one that reads nothing at all and is sent nothing, and many that read slowly and are sent a lot. */
+export const SLOW = { clients: 100, readBytesPerSecond: 4_000, eventBytes: 32 * 1024, eventsPerSecond: 16 }
+/** So often a relay looks for clients that are gone, where one of them is frozen. Milliseconds. */
+export const HEARTBEAT_MS = 1_000
+
+/** Peers by what they are: the ids of the others begin with the same word. */
+export const STEADY_ID = 'steady'
+export const FLOOD_ID = 'flood'
+export const SLOW_ID = 'slow'
+export const FROZEN_ID = 'frozen'
+
+/** The first event of each client, which every one of them hears back. */
+export const HELLO = 'hello'
+
+/** How long the phases of a run take, in milliseconds. */
+export interface Times {
+  warmUpMs: number
+  /** Before there is a flood, or slow clients. */
+  quietMs: number
+  /** For the flood to fill what it can. */
+  risingMs: number
+  floodMs: number
+  slowMs: number
+}
+
+/** What the well-behaved clients have seen. Milliseconds, from the moment when an event should have been sent. */
+export interface Latencies {
+  sent: number
+  /** Before the wait for them was over. */
+  answered: number
+  p50Ms: number
+  p99Ms: number
+  /** What has no answer is taken to have got it at the end of the wait: so this is less than the truth. */
+  p50IsBound: boolean
+  p99IsBound: boolean
+  /** How late the load itself was, at the 99th percentile: nothing that is less can be read out of the others. */
+  lateMs: number
+}
+
+/** Peak resident memory of the two processes that could have queued something. */
+export interface Memory {
+  relayMb: number
+  mediaServerMb: number
+}
+
+export interface FloodRun extends Memory {
+  scenario: `flood ${Direction}`
+  contender: string
+  round: number
+  quiet: Latencies
+  flood: Latencies
+  /** Events of the flood that came through, per second. */
+  floodRate: number
+}
+
+/** How a client that fell behind was ended. */
+export interface Ended {
+  peerId: string
+  code: number
+  cause: string
+}
+
+export interface SlowRun extends Memory {
+  scenario: 'slow and frozen'
+  contender: string
+  round: number
+  without: Latencies
+  with: Latencies
+  /** How many of those that fell behind were ended in which way. */
+  ended: Record<string, number>
+  /** How many were ended as they are to be. */
+  asMeant: number
+}
