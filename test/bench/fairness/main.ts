@@ -26,7 +26,9 @@ process.on('exit', killAll)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
 const { quick, rounds, json, profileDir } = options
-const times: Times = { warmUpMs: 500, quietMs: quick ? 800 : 1_000, risingMs: 700, floodMs: quick ? 2_000 : 2_500, slowMs: 5_000 }
+const times: Times = quick
+  ? { warmUpMs: 300, quietMs: 500, risingMs: 500, floodMs: 1_500, slowMs: 4_000, graceMs: 1_500 }
+  : { warmUpMs: 500, quietMs: 800, risingMs: 500, floodMs: 2_000, slowMs: 5_000, graceMs: 2_000 }
 const placement = place()
 const runs: Run[] = []
 

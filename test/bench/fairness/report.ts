@@ -13,8 +13,8 @@ export const isFlood = (run: FloodRun | SlowRun): run is FloodRun => run.scenari
 export function lineOf (run: FloodRun | SlowRun): string {
   const head = `round ${run.round}  ${run.scenario.padEnd(15)}  ${run.contender.padEnd(34)}  `
   const tail = `relay ${run.relayMb.toFixed(0)} MB, media server ${run.mediaServerMb.toFixed(0)} MB`
-  if (isFlood(run)) return `${head}p50 ${pointOf([run.flood], 'p50', 1)} ms  p99 ${pointOf([run.flood], 'p99', 1)} ms  answered ${answered([run.flood])}  flood ${run.floodRate.toFixed(0)}/s  ${tail}`
-  return `${head}p50 ${run.without.p50Ms.toFixed(2)} -> ${run.with.p50Ms.toFixed(2)} ms  answered ${answered([run.with])}  ${said(run.ended)}  ${tail}`
+  if (isFlood(run)) return `${head}p50 ${pointOf([run.busy], 'p50', 1)} ms  p99 ${pointOf([run.busy], 'p99', 1)} ms  answered ${answered([run.busy])}  flood ${run.floodRate.toFixed(0)}/s  ${tail}`
+  return `${head}p50 ${run.quiet.p50Ms.toFixed(2)} -> ${run.busy.p50Ms.toFixed(2)} ms  answered ${answered([run.busy])}  ${said(run.ended)} within ${(run.endedMs / 1_000).toFixed(1)} s  ${tail}`
 }
 
 export function floodTable (scenario: string, runs: FloodRun[]): string {
@@ -23,13 +23,13 @@ export function floodTable (scenario: string, runs: FloodRun[]): string {
     rows.push([
       name,
       pointOf(mine.map(({ quiet }) => quiet), 'p50', 2),
-      pointOf(mine.map(({ flood }) => flood), 'p50', 1),
-      pointOf(mine.map(({ flood }) => flood), 'p99', 1),
-      answered(mine.map(({ flood }) => flood)),
+      pointOf(mine.map(({ busy }) => busy), 'p50', 1),
+      pointOf(mine.map(({ busy }) => busy), 'p99', 1),
+      answered(mine.map(({ busy }) => busy)),
       column(mine, ({ floodRate }) => floodRate, 0),
       column(mine, ({ relayMb }) => relayMb, 0),
       column(mine, ({ mediaServerMb }) => mediaServerMb, 0),
-      column(mine, ({ flood }) => flood.lateMs, 1)
+      column(mine, ({ busy }) => busy.lateMs, 1)
     ])
   }
   const { clients, perSecond, bytes } = BESIDE_FLOOD
@@ -41,15 +41,15 @@ export function slowTable (runs: SlowRun[]): string {
   for (const [name, mine] of byContender(runs)) {
     rows.push([
       name,
-      pointOf(mine.map((run) => run.without), 'p50', 2),
-      pointOf(mine.map((run) => run.with), 'p50', 2),
+      pointOf(mine.map((run) => run.quiet), 'p50', 2),
+      pointOf(mine.map((run) => run.busy), 'p50', 2),
       range(slowRatio(mine), 2),
-      pointOf(mine.map((run) => run.without), 'p99', 1),
-      pointOf(mine.map((run) => run.with), 'p99', 1),
-      answered(mine.map((run) => run.with)),
+      pointOf(mine.map((run) => run.quiet), 'p99', 1),
+      pointOf(mine.map((run) => run.busy), 'p99', 1),
+      answered(mine.map((run) => run.busy)),
       column(mine, ({ relayMb }) => relayMb, 0),
       column(mine, ({ mediaServerMb }) => mediaServerMb, 0),
-      column(mine, (run) => run.with.lateMs, 1),
+      column(mine, (run) => run.busy.lateMs, 1),
       said(mine[mine.length - 1]!.ended)
     ])
   }
@@ -58,7 +58,7 @@ export function slowTable (runs: SlowRun[]): string {
 
 export const LEGEND = [
   'Latencies are of the others: from the time when an event should have been sent to its echo. Medians, with [min - max] over',
-  'the rounds. What had no answer 2 s after the end is counted as if it had got it then: >= is what is left of the truth. MB is peak',
+  'the rounds. What had no answer after a wait at the end is counted as if it had got it then: >= is what is left of the truth. MB is peak',
   'resident memory. "load late" is how late the load itself was, p99: differences below it say nothing. "ended" is of the last round.'
 ].join('\n')
 
@@ -72,7 +72,7 @@ export function figuresOf (runs: Array<FloodRun | SlowRun>): Figure[] {
   }
   for (const scenario of new Set(floods.map((run) => run.scenario))) {
     const here = byContender(floods.filter((run) => run.scenario === scenario))
-    const median = (mine: FloodRun[]): number => spread(mine.map(({ flood }) => flood.p50Ms)).median
+    const median = (mine: FloodRun[]): number => spread(mine.map(({ busy }) => busy.p50Ms)).median
     const fifo = here.get(FIFO.name)
     for (const [name, mine] of here) {
       if (name === FIFO.name || fifo === undefined) continue
@@ -87,7 +87,7 @@ export function figuresOf (runs: Array<FloodRun | SlowRun>): Figure[] {
     figure('ended as they should be: slow ones with 4008, the frozen one by its heartbeat', fewest, 'clients', `${SLOW.clients + 1}`, fewest === SLOW.clients + 1)
   }
   const ours = runs.filter(({ contender }) => contender !== FIFO.name)
-  const lost = ours.flatMap((run) => isFlood(run) ? [run.quiet, run.flood] : [run.without, run.with]).reduce((sum, { sent, answered }) => sum + sent - answered, 0)
+  const lost = ours.flatMap(({ quiet, busy }) => [quiet, busy]).reduce((sum, { sent, answered }) => sum + sent - answered, 0)
   figure('echoes of the others that were lost, trunkline', lost, 'events', '0', lost === 0)
   const peak = Math.max(...ours.map(({ relayMb }) => relayMb))
   figure('peak memory of the relay, trunkline', peak, 'MB', '< 512', peak < 512)
@@ -96,8 +96,8 @@ export function figuresOf (runs: Array<FloodRun | SlowRun>): Figure[] {
 
 /** The ratio of the medians; min and max are those of one round. */
 function slowRatio (runs: SlowRun[]): Spread {
-  const ratios = runs.map((run) => run.with.p50Ms / run.without.p50Ms)
-  const median = spread(runs.map((run) => run.with.p50Ms)).median / spread(runs.map((run) => run.without.p50Ms)).median
+  const ratios = runs.map((run) => run.busy.p50Ms / run.quiet.p50Ms)
+  const median = spread(runs.map((run) => run.busy.p50Ms)).median / spread(runs.map((run) => run.quiet.p50Ms)).median
   const { min, max } = spread([median, ...ratios])
   return { median, min, max }
 }

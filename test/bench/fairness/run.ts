@@ -3,7 +3,7 @@ import { withChildren } from '../processes.js'
 import type { Child, Placement, Start } from '../processes.js'
 import type { FlooderOptions } from './flooder.js'
 import { BESIDE_FLOOD, BESIDE_SLOW, FROZEN_ID, SLOW, TRUNK_BYTES_PER_SECOND } from './scenarios.js'
-import type { Contender, Direction, Ended, FloodRun, Latencies, Memory, SlowRun, Steady, Times } from './scenarios.js'
+import type { Contender, Direction, Ended, FloodRun, Memory, Seen, SlowRun, Steady, Times } from './scenarios.js'
 import type { SlowOptions } from './slow.js'
 import type { SteadyOptions } from './steady.js'
 import type { ThrottleOptions } from './throttle.js'
@@ -24,40 +24,46 @@ const ENDING_MS = 4_000
 const LOOK_MS = 250
 
 /** One peer floods, in one direction, and the trunk is slow in that direction. */
-export async function runFlood (direction: Direction, { contender, round, times, placement, profileDir }: RunOptions): Promise<FloodRun> {
+export async function runFlood (direction: Direction, options: RunOptions): Promise<FloodRun> {
+  const { contender, round, times, placement } = options
   return await withChildren(async (start) => {
-    const { relay, mediaServer, port, steady } = await begin(start, BESIDE_FLOOD, { contender, round, times, placement, profileDir }, direction)
+    const { relay, mediaServer, port, steady } = await begin(start, BESIDE_FLOOD, options, direction)
     const flooder = start('./fairness/flooder.js', { port, kind: contender.clients } satisfies FlooderOptions, placement.others)
     await flooder.ready()
-    const quiet = await measure(steady, times.quietMs)
+    await during(steady, 'quiet', times.quietMs)
     const [from, to] = direction === 'up' ? [flooder, mediaServer] : [mediaServer, flooder]
     await from.ask('flood')
     await sleep(times.risingMs)
     await to.ask('floodRate')
-    const flood = await measure(steady, times.floodMs)
+    await during(steady, 'busy', times.floodMs)
     const floodRate = await to.ask<number>('floodRate')
-    return { scenario: `flood ${direction}`, contender: contender.name, round, quiet, flood, floodRate, ...await memory(relay, mediaServer) }
+    // The flood goes on meanwhile: the last answers are to have no easier way than the first.
+    const seen = await steady.ask<Seen>('latencies')
+    return { scenario: `flood ${direction}`, contender: contender.name, round, floodRate, ...seen, ...await memory(relay, mediaServer) }
   })
 }
 
-/** One client reads nothing, and many read slowly; in every other round those that are well are measured without them last. */
-export async function runSlow ({ contender, round, times, placement, profileDir }: RunOptions): Promise<SlowRun> {
+/** One client reads nothing, and many read slowly. Those that are well are measured before, beside them, and after. */
+export async function runSlow (options: RunOptions): Promise<SlowRun> {
+  const { contender, round, times, placement } = options
   return await withChildren(async (start) => {
-    const { relay, mediaServer, port, steady } = await begin(start, BESIDE_SLOW, { contender, round, times, placement, profileDir }, null)
-    const withoutLast = round % 2 === 0
-    const before = withoutLast ? null : await measure(steady, times.quietMs)
+    const { relay, mediaServer, port, steady } = await begin(start, BESIDE_SLOW, options, null)
+    await during(steady, 'quiet', times.quietMs)
 
     const throttle = start('./fairness/throttle.js', { port, bytesPerSecond: SLOW.readBytesPerSecond, direction: 'down' } satisfies ThrottleOptions, placement.others)
     const { port: slowPort } = await throttle.ready<{ port: number }>()
     const slow = start('./fairness/slow.js', { port, slowPort, sessions: contender.stack === 'trunkline' } satisfies SlowOptions, placement.others)
     await slow.ready()
+    const since = performance.now()
     await Promise.all([slow.ask('freeze'), mediaServer.ask('stream')])
-    const beside = await measure(steady, times.slowMs)
+    await during(steady, 'busy', times.slowMs)
     const ended = await endings(relay, contender.stack === 'trunkline' ? ENDING_MS : 0)
+    const endedMs = performance.now() - since
     await Promise.all([slow.stop(), throttle.stop()])
 
-    const without = before ?? await measure(steady, times.quietMs)
-    return { scenario: 'slow and frozen', contender: contender.name, round, without, with: beside, ...summaryOf(ended), ...await memory(relay, mediaServer) }
+    await during(steady, 'quiet', times.quietMs)
+    const seen = await steady.ask<Seen>('latencies')
+    return { scenario: 'slow and frozen', contender: contender.name, round, endedMs, ...seen, ...summaryOf(ended), ...await memory(relay, mediaServer) }
   })
 }
 
@@ -71,16 +77,16 @@ async function begin (start: Start, load: Steady, { contender, round, times, pla
   const profile = ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${contender.name}-${throttled ?? 'slow'}-${round}.cpuprofile`]
   const relay = start(RELAYS[contender.stack], upstream, placement.relay, profileDir === null ? [] : profile)
   const { port } = await relay.ready<{ port: number }>()
-  const steady = start('./fairness/steady.js', { port, ...load, kind: contender.clients } satisfies SteadyOptions, placement.others)
+  const steady = start('./fairness/steady.js', { port, ...load, kind: contender.clients, graceMs: times.graceMs } satisfies SteadyOptions, placement.others)
   await steady.ready()
   await sleep(times.warmUpMs)
   return { relay, mediaServer, port, steady }
 }
 
-async function measure (steady: Child, ms: number): Promise<Latencies> {
-  await steady.ask('mark')
+async function during (steady: Child, phase: keyof Seen, ms: number): Promise<void> {
+  await steady.ask(phase)
   await sleep(ms)
-  return await steady.ask<Latencies>('latencies')
+  await steady.ask('neither')
 }
 
 async function memory (relay: Child, mediaServer: Child): Promise<Memory> {

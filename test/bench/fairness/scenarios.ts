@@ -51,12 +51,14 @@ export const HELLO = 'hello'
 /** How long the phases of a run take, in milliseconds. */
 export interface Times {
   warmUpMs: number
-  /** Before there is a flood, or slow clients. */
+  /** Before there is a flood, and before and after there are slow clients. */
   quietMs: number
   /** For the flood to fill what it can. */
   risingMs: number
   floodMs: number
   slowMs: number
+  /** For the answers to what was sent last. */
+  graceMs: number
 }
 
 /** What the well-behaved clients have seen. Milliseconds, from the moment when an event should have been sent. */
@@ -73,18 +75,22 @@ export interface Latencies {
   lateMs: number
 }
 
+/** With nothing else going on, and with a flood or clients that are slow. */
+export interface Seen {
+  quiet: Latencies
+  busy: Latencies
+}
+
 /** Peak resident memory of the two processes that could have queued something. */
 export interface Memory {
   relayMb: number
   mediaServerMb: number
 }
 
-export interface FloodRun extends Memory {
+export interface FloodRun extends Seen, Memory {
   scenario: `flood ${Direction}`
   contender: string
   round: number
-  quiet: Latencies
-  flood: Latencies
   /** Events of the flood that came through, per second. */
   floodRate: number
 }
@@ -96,14 +102,13 @@ export interface Ended {
   cause: string
 }
 
-export interface SlowRun extends Memory {
+export interface SlowRun extends Seen, Memory {
   scenario: 'slow and frozen'
   contender: string
   round: number
-  without: Latencies
-  with: Latencies
   /** How many of those that fell behind were ended in which way. */
   ended: Record<string, number>
-  /** How many were ended as they are to be. */
+  /** How many were ended as they are to be, and how long that took, in milliseconds. */
   asMeant: number
+  endedMs: number
 }
