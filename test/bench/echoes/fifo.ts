@@ -25,7 +25,7 @@ function receive (trunk: WebSocket, { peerId, kind, body }: Frame): void {
   } else if (kind === 'close') {
     part.left(peerId)
   } else if (kind === 'hello') {
-    say(trunk, frame('welcome', { version: VERSION, serverId: 'fifo', maxMessageBytes: 0, heartbeatMs: 0, resumeWindowMs: 0 }))
+    say(trunk, frame('welcome', { version: VERSION, serverId: 'fifo', maxMessageBytes: 0, heartbeatMs: 0, resumeWindowMs: 0, windowBytes: 0 }))
   } else if (kind === 'open') {
     const here = ++epoch
     const tag = codec.tag(peerId, here)

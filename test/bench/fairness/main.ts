@@ -7,7 +7,7 @@ import { failureFigure } from '../report.js'
 import { LEGEND, figuresOf, floodTable, isFlood, lineOf, slowTable } from './report.js'
 import { runFlood, runSlow } from './run.js'
 import type { RunOptions } from './run.js'
-import { FIFO, SESSIONS, TRUNKLINE } from './scenarios.js'
+import { FIFO, NO_SESSIONS, SESSION_CLIENTS, TRUNKLINE } from './scenarios.js'
 import type { Contender, FloodRun, SlowRun, Times } from './scenarios.js'
 
 /** `npm run bench -- fairness`: what one peer that floods, freezes or reads slowly costs the others, beside plain FIFO. */
@@ -27,14 +27,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 const { quick, rounds, json, profileDir } = options
 const times: Times = quick
-  ? { warmUpMs: 300, quietMs: 500, risingMs: 500, floodMs: 1_500, slowMs: 4_000, graceMs: 1_500 }
-  : { warmUpMs: 500, quietMs: 800, risingMs: 500, floodMs: 2_000, slowMs: 5_000, graceMs: 2_000 }
+  ? { warmUpMs: 300, quietMs: 500, risingMs: 400, floodMs: 1_500, slowMs: 3_000, graceMs: 1_500 }
+  : { warmUpMs: 500, quietMs: 600, risingMs: 400, floodMs: 1_500, slowMs: 4_500, graceMs: 1_500 }
 const placement = place()
 const runs: Run[] = []
 
 const scenarios: Array<{ contenders: Contender[], run: (options: RunOptions) => Promise<Run> }> = [
-  { contenders: quick ? [TRUNKLINE, FIFO] : [TRUNKLINE, SESSIONS, FIFO], run: async (options) => await runFlood('up', options) },
-  { contenders: quick ? [TRUNKLINE, FIFO] : [TRUNKLINE, SESSIONS, FIFO], run: async (options) => await runFlood('down', options) },
+  { contenders: quick ? [TRUNKLINE, FIFO] : [TRUNKLINE, SESSION_CLIENTS, FIFO], run: async (options) => await runFlood('up', options) },
+  { contenders: quick ? [TRUNKLINE, FIFO] : [TRUNKLINE, NO_SESSIONS, FIFO], run: async (options) => await runFlood('down', options) },
   { contenders: [TRUNKLINE, FIFO], run: runSlow }
 ]
 

@@ -1,14 +1,20 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEndpoint } from '../../../lib/trunk/endpoint.js'
-import { serve } from '../child.js'
+import { given, serve } from '../child.js'
 import { Part } from './part.js'
 
-/** The endpoint as it comes. It heeds what `send` answers where it floods, and does not where it is to be too much. */
+export interface MediaServerOptions {
+  sessions: boolean
+}
 
+/** The endpoint as it comes, with or without sessions. It heeds what `send` answers where it floods, and does not where it is to be too much. */
+
+const { sessions } = given<MediaServerOptions>()
 const part = new Part()
 const endpoint = createEndpoint({
   token: 'bench',
+  ...(sessions ? {} : { resumeWindowMs: 0 }),
   onPeer (peer) {
     part.joined(peer.id, (text) => peer.send(text))
     peer.on('mediaEvent', (data) => part.event(peer.id, data))

@@ -60,13 +60,21 @@ export class Part {
     setImmediate(() => this.#pour())
   }
 
-  /** To all slow ones, one after the other, at a rate that does not care how they fare. */
+  /** To all slow ones in turn, at a rate that does not care how they fare. */
   #stream (): void {
     const start = performance.now()
-    const everyMs = 1_000 / (SLOW.clients * SLOW.eventsPerSecond)
+    const turns = turnsOf()
+    const everyMs = 1_000 / (turns.length * SLOW.eventsPerSecond)
     let sent = 0
     setInterval(() => {
-      for (const due = (performance.now() - start) / everyMs; sent < due; sent++) this.#peers.get(`${SLOW_ID}-${sent % SLOW.clients}`)?.(SLOW_EVENT)
+      for (const due = (performance.now() - start) / everyMs; sent < due; sent++) this.#peers.get(turns[sent % turns.length]!)?.(SLOW_EVENT)
     }, STREAM_MS)
   }
+}
+
+/** Whose turn it is, so often that each gets its rate, and nobody all of it at once. */
+function turnsOf (): string[] {
+  const id = (i: number): string => `${SLOW_ID}-${i}`
+  return Array.from({ length: SLOW.plainTimes }, (_, turn) => Array.from({ length: SLOW.clients }, (_, i) => i)
+    .filter((i) => i < SLOW.plain || i % SLOW.plainTimes === turn).map(id)).flat()
 }

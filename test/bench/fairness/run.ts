@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withChildren } from '../processes.js'
 import type { Child, Placement, Start } from '../processes.js'
 import type { FlooderOptions } from './flooder.js'
+import type { MediaServerOptions } from './media-server.js'
 import { BESIDE_FLOOD, BESIDE_SLOW, FROZEN_ID, SLOW, TRUNK_BYTES_PER_SECOND } from './scenarios.js'
 import type { Contender, Direction, Ended, FloodRun, Memory, Seen, SlowRun, Steady, Times } from './scenarios.js'
 import type { SlowOptions } from './slow.js'
@@ -52,7 +53,7 @@ export async function runSlow (options: RunOptions): Promise<SlowRun> {
 
     const throttle = start('./fairness/throttle.js', { port, bytesPerSecond: SLOW.readBytesPerSecond, direction: 'down' } satisfies ThrottleOptions, placement.others)
     const { port: slowPort } = await throttle.ready<{ port: number }>()
-    const slow = start('./fairness/slow.js', { port, slowPort, sessions: contender.stack === 'trunkline' } satisfies SlowOptions, placement.others)
+    const slow = start('./fairness/slow.js', { port, slowPort, sessions: contender.sessions } satisfies SlowOptions, placement.others)
     await slow.ready()
     const since = performance.now()
     await Promise.all([slow.ask('freeze'), mediaServer.ask('stream')])
@@ -68,7 +69,7 @@ export async function runSlow (options: RunOptions): Promise<SlowRun> {
 }
 
 async function begin (start: Start, load: Steady, { contender, round, times, placement, profileDir }: RunOptions, throttled: Direction | null): Promise<{ relay: Child, mediaServer: Child, port: number, steady: Child }> {
-  const mediaServer = start(MEDIA_SERVERS[contender.stack], null, placement.others)
+  const mediaServer = start(MEDIA_SERVERS[contender.stack], { sessions: contender.sessions } satisfies MediaServerOptions, placement.others)
   let upstream = await mediaServer.ready<{ port: number }>()
   if (throttled !== null) {
     const throttle = start('./fairness/throttle.js', { ...upstream, bytesPerSecond: TRUNK_BYTES_PER_SECOND, direction: throttled } satisfies ThrottleOptions, placement.others)

@@ -8,12 +8,18 @@ export interface Contender {
   /** Relay and media server, which go together. */
   readonly stack: 'trunkline' | 'fifo'
   readonly clients: ClientKind
+  /** Whether the media server keeps sessions, each of which has a window of its own. */
+  readonly sessions: boolean
 }
 
-/** The plugin as it comes; and what everybody writes first. */
-export const TRUNKLINE: Contender = { name: 'trunkline', stack: 'trunkline', clients: 'plain' }
-export const SESSIONS: Contender = { name: 'trunkline, clients with a session', stack: 'trunkline', clients: 'session' }
-export const FIFO: Contender = { name: 'plain FIFO', stack: 'fifo', clients: 'plain' }
+/** As it comes. Of one peer no more is under way than its session's window, so not everything here is the trunk's merit. */
+export const TRUNKLINE: Contender = { name: 'trunkline', stack: 'trunkline', clients: 'plain', sessions: true }
+/** Whoever floods has an end of its own, and does not heed the window: from a client, only the trunk bounds it. */
+export const SESSION_CLIENTS: Contender = { name: 'trunkline, clients with a session', stack: 'trunkline', clients: 'session', sessions: true }
+/** There is no such window: from the media server, only the trunk bounds a flood. */
+export const NO_SESSIONS: Contender = { name: 'trunkline, no sessions', stack: 'trunkline', clients: 'plain', sessions: false }
+/** What everybody writes first. */
+export const FIFO: Contender = { name: 'plain FIFO', stack: 'fifo', clients: 'plain', sessions: false }
 
 /** Towards the media server, or from it. */
 export type Direction = 'up' | 'down'
@@ -32,10 +38,14 @@ export interface Steady {
 }
 
 export const BESIDE_FLOOD: Steady = { clients: 49, bytes: 200, perSecond: 300 }
-export const BESIDE_SLOW: Steady = { clients: 100, bytes: 200, perSecond: 1_000 }
+export const BESIDE_SLOW: Steady = { clients: 100, bytes: 200, perSecond: 500 }
 
-/** Who falls behind: one that reads nothing at all and is sent nothing, and many that read slowly and are sent a lot. */
-export const SLOW = { clients: 100, readBytesPerSecond: 4_000, eventBytes: 32 * 1024, eventsPerSecond: 16 }
+/**
+ * Who falls behind: one that reads nothing at all and is sent nothing, and many that read slowly and are sent a lot. Of those
+ * with a session the media server finds out after 1 MiB. Of the others only their sockets tell, and the kernel takes some
+ * 4 MB for each of these first: so they are few, and are sent more. All of it together is far from what a trunk carries.
+ */
+export const SLOW = { clients: 100, plain: 4, readBytesPerSecond: 4_000, eventBytes: 16 * 1024, eventsPerSecond: 14, plainTimes: 4 }
 /** So often a relay looks for clients that are gone, where one of them is frozen. Milliseconds. */
 export const HEARTBEAT_MS = 1_000
 

@@ -8,14 +8,14 @@ import { FROZEN_ID, HEARTBEAT_MS, SLOW, SLOW_ID } from './scenarios.js'
 export interface SlowOptions extends Upstream {
   /** Where the slow network begins. */
   slowPort: number
-  /** Every other one of the slow has an end of its own. */
+  /** Whether most of the slow have an end of their own. */
   sessions: boolean
 }
 
 const ALIVE_MS = HEARTBEAT_MS / 2
 
 const { port, slowPort, sessions } = given<SlowOptions>()
-const slow = await Promise.all(Array.from({ length: SLOW.clients }, (_, i) => Client.join(slowPort, `${SLOW_ID}-${i}`, sessions && i % 2 === 1 ? 'session' : 'plain')))
+const slow = await Promise.all(Array.from({ length: SLOW.clients }, (_, i) => Client.join(slowPort, `${SLOW_ID}-${i}`, sessions && i >= SLOW.plain ? 'session' : 'plain')))
 const frozen = await Client.join(port, FROZEN_ID, 'plain')
 
 for (const { socket } of [frozen, ...slow]) {

@@ -26,7 +26,7 @@ const ended: Array<{ peerId: string, code: number, cause: string }> = []
 
 await new Promise((resolve) => { trunk.once('open', resolve) })
 trunk.on('message', (data) => { for (const received of codec.decode(data as Buffer)) receive(received) })
-say(frame('hello', { version: VERSION, backendId: 'fifo', maxMessageBytes: 0 }))
+say(frame('hello', { version: VERSION, backendId: 'fifo', maxMessageBytes: 0, windowBytes: 0 }))
 
 const app = Fastify({ logger: false })
 await app.register(fastifyWebsocket, { options: { perMessageDeflate: false } })
