@@ -6,14 +6,16 @@ import { Part } from './part.js'
 
 export interface MediaServerOptions {
   sessions: boolean
+  bounds: { windowBytes?: number, sessionBytes?: number }
 }
 
 /** The endpoint as it comes, with or without sessions. It heeds what `send` answers where it floods, and does not where it is to be too much. */
 
-const { sessions } = given<MediaServerOptions>()
+const { sessions, bounds } = given<MediaServerOptions>()
 const part = new Part()
 const endpoint = createEndpoint({
   token: 'bench',
+  ...bounds,
   ...(sessions ? {} : { resumeWindowMs: 0 }),
   onPeer (peer) {
     part.joined(peer.id, (text) => peer.send(text))

@@ -3,7 +3,7 @@ import { withChildren } from '../processes.js'
 import type { Child, Placement, Start } from '../processes.js'
 import type { FlooderOptions } from './flooder.js'
 import type { MediaServerOptions } from './media-server.js'
-import { BESIDE_FLOOD, BESIDE_SLOW, FROZEN_ID, SLOW, TRUNK_BYTES_PER_SECOND } from './scenarios.js'
+import { BESIDE_FLOOD, BESIDE_SLOW, FROZEN_ID, SLOW, SLOW_BOUNDS, TRUNK_BYTES_PER_SECOND } from './scenarios.js'
 import type { Contender, Direction, Ended, FloodRun, Memory, Seen, SlowRun, Steady, Times } from './scenarios.js'
 import type { SlowOptions } from './slow.js'
 import type { SteadyOptions } from './steady.js'
@@ -69,7 +69,7 @@ export async function runSlow (options: RunOptions): Promise<SlowRun> {
 }
 
 async function begin (start: Start, load: Steady, { contender, round, times, placement, profileDir }: RunOptions, throttled: Direction | null): Promise<{ relay: Child, mediaServer: Child, port: number, steady: Child }> {
-  const mediaServer = start(MEDIA_SERVERS[contender.stack], { sessions: contender.sessions } satisfies MediaServerOptions, placement.others)
+  const mediaServer = start(MEDIA_SERVERS[contender.stack], { sessions: contender.sessions, bounds: throttled === null ? SLOW_BOUNDS : {} } satisfies MediaServerOptions, placement.others)
   let upstream = await mediaServer.ready<{ port: number }>()
   if (throttled !== null) {
     const throttle = start('./fairness/throttle.js', { ...upstream, bytesPerSecond: TRUNK_BYTES_PER_SECOND, direction: throttled } satisfies ThrottleOptions, placement.others)

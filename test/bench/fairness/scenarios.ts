@@ -42,10 +42,13 @@ export const BESIDE_SLOW: Steady = { clients: 100, bytes: 200, perSecond: 500 }
 
 /**
  * Who falls behind: one that reads nothing at all and is sent nothing, and many that read slowly and are sent a lot. Of those
- * with a session the media server finds out after 1 MiB. Of the others only their sockets tell, and the kernel takes some
- * 4 MB for each of these first: so they are few, and are sent more. All of it together is far from what a trunk carries.
+ * with a session the media server finds out by their bounds. Of the others only their sockets tell, and the kernel takes some
+ * 4 MB for each of these first: so they are few, and are sent more.
  */
-export const SLOW = { clients: 100, plain: 4, readBytesPerSecond: 4_000, eventBytes: 16 * 1024, eventsPerSecond: 14, plainTimes: 4 }
+export const SLOW = { clients: 100, plain: 4, readBytesPerSecond: 4_000, eventBytes: 8 * 1024, eventsPerSecond: 7, plainTimes: 16 }
+/** What of the endpoint is smaller beside slow clients, so that to fall behind takes far less than a trunk carries. */
+export const SLOW_BOUNDS = { windowBytes: 64 * 1024, sessionBytes: 256 * 1024 }
+
 /** So often a relay looks for clients that are gone, where one of them is frozen. Milliseconds. */
 export const HEARTBEAT_MS = 1_000
 
