@@ -27,8 +27,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 const { quick, rounds, json, profileDir } = options
 const times: Times = quick
-  ? { warmUpMs: 300, quietMs: 500, risingMs: 400, floodMs: 1_500, slowMs: 3_000, graceMs: 1_500 }
-  : { warmUpMs: 500, quietMs: 600, risingMs: 400, floodMs: 1_500, slowMs: 4_500, graceMs: 1_500 }
+  ? { warmUpMs: 300, slowWarmUpMs: 2_000, quietMs: 500, risingMs: 400, floodMs: 1_500, slowMs: 3_000, graceMs: 1_500 }
+  : { warmUpMs: 500, slowWarmUpMs: 3_000, quietMs: 600, risingMs: 400, floodMs: 1_500, slowMs: 4_500, graceMs: 1_500 }
 const placement = place()
 const runs: Run[] = []
 

@@ -80,7 +80,7 @@ async function begin (start: Start, load: Steady, { contender, round, times, pla
   const { port } = await relay.ready<{ port: number }>()
   const steady = start('./fairness/steady.js', { port, ...load, kind: contender.clients, graceMs: times.graceMs } satisfies SteadyOptions, placement.others)
   await steady.ready()
-  await sleep(times.warmUpMs)
+  await sleep(throttled === null ? times.slowWarmUpMs : times.warmUpMs)
   return { relay, mediaServer, port, steady }
 }
 

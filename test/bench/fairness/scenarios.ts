@@ -43,10 +43,11 @@ export const BESIDE_SLOW: Steady = { clients: 100, bytes: 200, perSecond: 500 }
 /**
  * Who falls behind: one that reads nothing at all and is sent nothing, and many that read slowly and are sent a lot. Of those
  * with a session the media server finds out by their bounds. Of the others only their sockets tell, and the kernel takes some
- * 4 MB for each of these first: so they are few, and are sent more.
+ * 4 MB for each of these first: so they are few, and are sent more. All of it has to stay far below what a trunk carries, a
+ * window per round trip, also where each round trip waits for a busy processor: else that is what is measured.
  */
-export const SLOW = { clients: 100, plain: 4, readBytesPerSecond: 4_000, eventBytes: 8 * 1024, eventsPerSecond: 7, plainTimes: 16 }
-/** What of the endpoint is smaller beside slow clients, so that to fall behind takes far less than a trunk carries. */
+export const SLOW = { clients: 100, plain: 2, readBytesPerSecond: 4_000, eventBytes: 8 * 1024, eventsPerSecond: 7, plainTimes: 16 }
+/** What of the endpoint is smaller beside slow clients, for the same reason. */
 export const SLOW_BOUNDS = { windowBytes: 64 * 1024, sessionBytes: 256 * 1024 }
 
 /** So often a relay looks for clients that are gone, where one of them is frozen. Milliseconds. */
@@ -64,6 +65,8 @@ export const HELLO = 'hello'
 /** How long the phases of a run take, in milliseconds. */
 export interface Times {
   warmUpMs: number
+  /** Longer: code that is still being compiled while it is measured without slow clients makes these look cheap. */
+  slowWarmUpMs: number
   /** Before there is a flood, and before and after there are slow clients. */
   quietMs: number
   /** For the flood to fill what it can. */
