@@ -5,6 +5,7 @@ import { CloseCode, fitReason, isSendable, mayReconnect } from '../close-codes.j
 import { Heartbeat } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
 import type { LeaveReason } from '../relay/peer.js'
+import { unpinned } from '../unpinned.js'
 import { corkForNow } from './cork.js'
 
 export interface SocketLimits {
@@ -50,6 +51,8 @@ export class ClientSocket {
   #deadline: Timer | null = null
   #preAuth: (() => void) | null = null
   #messageBytes: number
+  /** Bytes that were left of earlier turns. */
+  #unsent = 0
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
@@ -120,14 +123,16 @@ export class ClientSocket {
     if (this.#state !== 'open' || this.#socket.readyState !== this.#socket.OPEN) return
     const isFirst = this.#raw === undefined || corkForNow(this.#raw)
     // Judged by what is left of earlier turns: this turn's bytes have not been offered to anybody yet.
+    if (isFirst) this.#unsent = this.#socket.bufferedAmount
     // One that is larger than the bound itself goes alone, and is waited for.
-    if (isFirst && this.#socket.bufferedAmount <= this.#limits.downlinkBytes) this.#oversize = 0
-    if (isFirst && this.#socket.bufferedAmount > this.#limits.downlinkBytes + this.#oversize) {
+    if (isFirst && this.#unsent <= this.#limits.downlinkBytes) this.#oversize = 0
+    if (isFirst && this.#unsent > this.#limits.downlinkBytes + this.#oversize) {
       this.fail(CloseCode.tooSlow, 'too slow', 'too slow')
       return
     }
     if (data.length > this.#limits.downlinkBytes) this.#oversize = data.length
-    this.#socket.send(data, { binary, compress: false })
+    // Behind what is left it has to wait too.
+    this.#socket.send(this.#unsent > 0 ? unpinned(data) : data, { binary, compress: false })
   }
 
   pause (): void {

@@ -155,7 +155,7 @@ export class Lane<Metadata> {
   #deliver ({ data, binary }: HookedEvent): void {
     if (this.#state === 'held') {
       // The lane was stopped while a hook had this one: it keeps its place, and its hooks are not run again.
-      this.#queue.unshift({ data, binary, hooked: true })
+      this.#queue.unshift({ data: unpinned(data), binary, hooked: true })
       this.#bytes += data.length + EVENT_COST
     } else if (this.#state !== 'closed') {
       this.#target.deliver(data, binary)
