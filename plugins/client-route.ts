@@ -59,6 +59,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       log: request.log,
       authMs: limits.authMs,
       queueBytes: limits.uplinkQueueBytes,
+      windowEvents: settings.resume.windowEvents,
       heartbeatMs: settings.heartbeat.clientMs,
       protocol: socket.protocol,
       refused: refusals.get(request) ?? null,

@@ -111,6 +111,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     backendId: randomUUID(),
     heartbeatMs: heartbeat.trunkMs,
     resumeMs: settings.resume.windowMs,
+    windowBytes: settings.resume.windowBytes,
+    windowEvents: settings.resume.windowEvents,
     peerQueueBytes: limits.uplinkQueueBytes,
     trunkWindowBytes: limits.trunkWindowBytes,
     trunkQueueBytes: limits.trunkQueueBytes

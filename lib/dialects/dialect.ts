@@ -42,6 +42,8 @@ export interface Door {
   readonly authMs: number
   /** Bytes that may wait here for one client, from which it is not read any more. */
   readonly queueBytes: number
+  /** Events that may be unacknowledged, where the client's end is here. */
+  readonly windowEvents: number
   /** Milliseconds between two beats. */
   readonly heartbeatMs: number
   /** The subprotocol that was agreed on; empty: none. */

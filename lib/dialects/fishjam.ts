@@ -51,7 +51,7 @@ class FishjamLink implements Wire {
   constructor (socket: ClientSocket, door: Door) {
     this.#socket = socket
     this.#door = door
-    this.#standIn = new StandIn(this, door.clock, door.queueBytes)
+    this.#standIn = new StandIn(this, door)
   }
 
   start (): void {

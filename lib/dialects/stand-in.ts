@@ -1,13 +1,15 @@
-import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { Acknowledger } from '../session/acknowledger.js'
-import { End } from '../session/end.js'
+import { DEFAULT_END_LIMITS, End, endLimits } from '../session/end.js'
 import { unpinned } from '../unpinned.js'
 import { NEW } from './dialect.js'
-import type { Admitted, Session } from './dialect.js'
+import type { Admitted, Door, Session } from './dialect.js'
+
+/** Bytes under way at most, whatever the media server allows: of what is kept as much again has to have room to wait. */
+const MAX_WINDOW_BYTES = DEFAULT_END_LIMITS.keptBytes / 2
 
 /** How a dialect says things to its client. */
 export interface Wire {
@@ -29,7 +31,7 @@ export class StandIn implements Link {
   readonly resumes = false
   readonly #wire: Wire
   readonly #queueBytes: number
-  readonly #end = new End<{ data: Buffer, binary: boolean }>()
+  readonly #end: End<{ data: Buffer, binary: boolean }>
   readonly #acks: Acknowledger
   #session: Session | null = null
   #key = ''
@@ -39,9 +41,9 @@ export class StandIn implements Link {
   #held = false
   #paused = false
 
-  /** @param queueBytes what may wait here while the media server cannot be reached, before the client is not read any more */
-  constructor (wire: Wire, clock: Clock, queueBytes: number) {
+  constructor (wire: Wire, { clock, queueBytes, windowEvents }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents'>) {
     this.#wire = wire
+    this.#end = new End(endLimits({ windowEvents }))
     this.#acks = new Acknowledger(this.#end, clock, (received) => this.#session?.ack(received))
     this.#queueBytes = queueBytes
   }
@@ -86,7 +88,7 @@ export class StandIn implements Link {
       return
     }
     this.#key = answer.key
-    if (!this.#end.attach(answer)) {
+    if (!this.#end.attach({ ...answer, windowBytes: Math.min(answer.windowBytes, MAX_WINDOW_BYTES) })) {
       this.ended({ code: CloseCode.internalError, reason: 'the media server counts otherwise', cause: 'media server' })
       return
     }

@@ -40,9 +40,8 @@ class PlainLink implements Wire {
     // The identity is known already, but a promise stands between: what comes meanwhile stays in the socket.
     this.#socket.pause()
     try {
-      const { clock, queueBytes } = this.#door
       const admitted = await this.#door.admit(null)
-      const standIn = new StandIn(this, clock, queueBytes)
+      const standIn = new StandIn(this, this.#door)
       standIn.enter(admitted)
       this.#socket.resume()
       this.#socket.observe({

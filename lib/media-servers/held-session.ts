@@ -2,12 +2,16 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { Accepted, Attachment, AttachmentReceiver, MediaServer, OpenAnswer, OpenRequest, Status } from '../relay/media-server.js'
 import { Acknowledger } from '../session/acknowledger.js'
-import { DEFAULT_WINDOW_BYTES, End } from '../session/end.js'
+import { End, endLimits } from '../session/end.js'
 import { unpinned } from '../unpinned.js'
 
 export interface HoldOptions {
   /** How long a session is held whose link is lost, in milliseconds; 0: none is. */
   windowMs: number
+  /** Bytes that may be unacknowledged in each direction. */
+  windowBytes: number
+  /** Events that may be, towards the client. */
+  windowEvents: number
   clock: Clock
 }
 
@@ -17,7 +21,7 @@ export class HeldSession implements AttachmentReceiver {
   readonly #request: OpenRequest
   readonly #options: HoldOptions
   readonly #gone: () => void
-  readonly #end = new End<{ data: Buffer, binary: boolean }>()
+  readonly #end: End<{ data: Buffer, binary: boolean }>
   readonly #acks: Acknowledger
   #inner: Attachment | null = null
   /** Who hears of it; null while nobody is attached. */
@@ -31,6 +35,7 @@ export class HeldSession implements AttachmentReceiver {
     this.key = key
     this.#options = options
     this.#gone = gone
+    this.#end = new End(endLimits(options))
     this.#acks = new Acknowledger(this.#end, options.clock, (received) => this.#receiver?.ack(received))
   }
 
@@ -51,12 +56,13 @@ export class HeldSession implements AttachmentReceiver {
     this.#window?.cancel()
     this.#end.detach()
     const attachment = this.#attach(receiver)
+    const { windowBytes } = this.#options
     // Not at once: who is opening has not got its attachment yet.
     queueMicrotask(() => {
       if (this.#attachment !== attachment) return
-      if (!this.#end.attach({ received, windowBytes: DEFAULT_WINDOW_BYTES })) this.#refuse({ code: CloseCode.protocolError, reason: 'received what was never sent' })
+      if (!this.#end.attach({ received, windowBytes })) this.#refuse({ code: CloseCode.protocolError, reason: 'received what was never sent' })
       else {
-        receiver.opened({ key: this.key, resumed: true, received: this.#end.received, windowBytes: DEFAULT_WINDOW_BYTES })
+        receiver.opened({ key: this.key, resumed: true, received: this.#end.received, windowBytes })
         this.#flush()
       }
     })
@@ -118,8 +124,9 @@ export class HeldSession implements AttachmentReceiver {
   // From the media server
 
   opened (_answer: OpenAnswer): void {
-    this.#end.attach({ received: 0, windowBytes: DEFAULT_WINDOW_BYTES })
-    this.#receiver?.opened({ key: this.key, resumed: false, received: 0, windowBytes: DEFAULT_WINDOW_BYTES })
+    const { windowBytes } = this.#options
+    this.#end.attach({ received: 0, windowBytes })
+    this.#receiver?.opened({ key: this.key, resumed: false, received: 0, windowBytes })
     this.#flush()
   }
 

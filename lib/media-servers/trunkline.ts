@@ -40,7 +40,7 @@ const MAX_UNANSWERED = 65_536
 
 /** The reference driver: every peer is a tag on the frames of one trunk. */
 export function trunklineServer (options: TrunklineServerOptions): Driver {
-  return { name: 'trunkline', create: (context) => new HeldSessions(new TrunklineServer(options, context), { windowMs: context.resumeMs, clock: context.clock }) }
+  return { name: 'trunkline', create: (context) => new HeldSessions(new TrunklineServer(options, context), { ...context, windowMs: context.resumeMs }) }
 }
 
 class TrunklineServer implements MediaServer {

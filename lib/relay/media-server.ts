@@ -161,6 +161,10 @@ export interface DriverContext {
   heartbeatMs: number
   /** How long a session is to be held whose link is lost, where the media server leaves that to its driver. Milliseconds. */
   resumeMs: number
+  /** Bytes that may be unacknowledged in each direction of such a session. */
+  windowBytes: number
+  /** Events that may be. */
+  windowEvents: number
   /** Bytes of one peer waiting for the trunk from which it is paused. */
   peerQueueBytes: number
   /** Bytes under way on the trunk at most, in each direction. */

@@ -25,6 +25,12 @@ export type Acked = 'taken' | 'beyond' | 'old'
 export const DEFAULT_WINDOW_BYTES = 256 * 1024
 export const DEFAULT_END_LIMITS: EndLimits = { windowEvents: 512, keptBytes: 1024 * 1024, keptEvents: 4096 }
 
+/** The default limits for such a window: whatever it is, as much again can wait for it. */
+export function endLimits ({ windowBytes = 0, windowEvents }: { windowBytes?: number, windowEvents: number }): EndLimits {
+  const { keptBytes, keptEvents } = DEFAULT_END_LIMITS
+  return { windowEvents, keptBytes: Math.max(keptBytes, 2 * windowBytes), keptEvents: Math.max(keptEvents, 2 * windowEvents) }
+}
+
 /** An acknowledgement is due at the latest after so many events, ... */
 export const ACK_EVENTS = 64
 /** ... after a quarter of the window, or after so many milliseconds with anything unacknowledged. */

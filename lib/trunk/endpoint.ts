@@ -9,7 +9,7 @@ import { CloseCode } from '../close-codes.js'
 import { silentLogger } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { Channel, MIN_WINDOW_BYTES, codecs } from './channel.js'
-import { DEFAULT_END_LIMITS, DEFAULT_WINDOW_BYTES } from '../session/end.js'
+import { DEFAULT_END_LIMITS, DEFAULT_WINDOW_BYTES, endLimits } from '../session/end.js'
 import type { EndpointPeer } from './endpoint-peer.js'
 import { UNAVAILABLE, judge, refuse } from './gate.js'
 import { Notices } from './notices.js'
@@ -48,6 +48,8 @@ export interface EndpointOptions<Metadata = unknown> {
   resumeWindowMs?: number
   /** Bytes of media events that may be unacknowledged, in each direction of each session; default 256 KiB. */
   windowBytes?: number
+  /** Media events that may be unacknowledged, to each client; default 512. */
+  windowEvents?: number
   /** Bytes that are kept for one client, under way or waiting; what is sent beyond them ends its peer (4008). Default 1 MiB. */
   sessionBytes?: number
   /** Bytes that are kept for all clients together; beyond, the largest detached session ends, else the largest (4008). Default 512 MiB. */
@@ -111,15 +113,16 @@ export class Endpoint<Metadata = unknown> {
       maxPeers: 50_000,
       resumeWindowMs: 30_000,
       windowBytes: DEFAULT_WINDOW_BYTES,
+      windowEvents: DEFAULT_END_LIMITS.windowEvents,
       sessionBytes: DEFAULT_END_LIMITS.keptBytes,
       bufferedBytes: 512 * MiB,
       log: silentLogger,
       clock: systemClock,
       ...options
     }
-    const { resumeWindowMs, windowBytes, sessionBytes } = this.#options
+    const { resumeWindowMs, windowBytes, windowEvents, sessionBytes } = this.#options
     this.#sessions = new Sessions({
-      ...this.#options, session: { windowMs: resumeWindowMs, windowBytes, limits: { ...DEFAULT_END_LIMITS, keptBytes: sessionBytes } }
+      ...this.#options, session: { windowMs: resumeWindowMs, windowBytes, limits: { ...endLimits({ windowEvents }), keptBytes: sessionBytes } }
     })
     this.#notices = new Notices(this.#options.clock)
     this.#server = new WebSocketServer({

@@ -72,7 +72,7 @@ export class Backend extends Process {
     }
     const driver = trunklineServer({ url: 'ws://media/trunk', token: 'secret', encoding, retry: { baseMs: 80, maxMs: 1_500 }, dial, random: world.random.next })
     this.relay = new Relay<Said>({
-      mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
+      mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, windowBytes: settings.resume.windowBytes, windowEvents: settings.resume.windowEvents, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
       hooks,
       duplicate: 'replace',
       limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },
@@ -103,7 +103,7 @@ export class Backend extends Process {
   }
 
   async connect (connection: Connection, upgrade: Upgrade): Promise<void> {
-    const { settings: { limits, heartbeat } } = this.#world.setup
+    const { settings: { limits, heartbeat, resume } } = this.#world.setup
     let identity: CheckedIdentity<Said> | null = null
     this.#upgrading.add(connection)
     try {
@@ -124,6 +124,7 @@ export class Backend extends Process {
       log: silentLogger,
       authMs: limits.authMs,
       queueBytes: limits.uplinkQueueBytes,
+      windowEvents: resume.windowEvents,
       heartbeatMs: heartbeat.clientMs,
       protocol: socket.protocol,
       refused: null,

@@ -138,6 +138,32 @@ t.test('the window bounds what is under way, and what waits is bounded too', asy
   t.equal(endpoint.stats().peers, 0)
 })
 
+t.test('as many events as there may be are under way; one more waits', async (t) => {
+  const { backend, peers } = await serve(t, { windowEvents: 3 })
+  const it = await backend()
+  const { epoch } = await it.open('p')
+  const peer = await peers.take()
+  t.same(['1', '2', '3', '4'].map((event) => peer.send(event)), [true, true, true, false])
+  for (const event of ['1', '2', '3']) t.equal((await it.receive('text')).body.toString(), event)
+  const drained = once(peer, 'drain')
+  it.send(frame('ack', 1, 'p', epoch))
+  t.equal((await it.receive('text')).body.toString(), '4')
+  await drained
+})
+
+t.test('as many bytes, and as many events, as there may be are kept; for more the peer ends', async (t) => {
+  for (const { options, size, fit } of [{ options: { sessionBytes: 3 * 164 }, size: 100, fit: 3 }, { options: { sessionBytes: 3 * 164 - 1 }, size: 100, fit: 2 }, { options: {}, size: 0, fit: 4_096 }]) {
+    const { backend, peers } = await serve(t, options)
+    const it = await backend()
+    await it.open('p')
+    const peer = await peers.take()
+    for (let i = 0; i < fit; i++) peer.send('x'.repeat(size))
+    t.equal(peer.isOver, false)
+    peer.send('x'.repeat(size))
+    t.match(peer.end, { code: 4008 })
+  }
+})
+
 t.test('counts that cannot be, rooms and keys that do not fit', async (t) => {
   const { backend, peers, endpoint } = await serve(t)
   const it = await backend()
