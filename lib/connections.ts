@@ -1,7 +1,10 @@
 import type { ClientSocket } from './dialects/client-socket.js'
+import type { ThrottleCounts } from './dialects/throttle.js'
 
 /** Every client's socket that is open, whether or not it is let in yet: so that closing the app can wait for all of them. */
 export class Connections {
+  /** Of those that speak too fast. */
+  readonly counts: ThrottleCounts = { throttled: 0, throttles: 0 }
   readonly #open = new Set<ClientSocket>()
   readonly #strangers = new Set<ClientSocket>()
   #closing: { code: number, reason: string } | null = null

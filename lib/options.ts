@@ -26,7 +26,7 @@ const Limits = Type.Object({
   trunkQueueBytes: bytes(16 * 1024 * 1024, 'What waits for the trunk, of all peers. Beyond: nobody is read of whom anything waits; at four times as much close 1013.'),
   messagesPerSecond: count(200, 'Messages of one client, in the long run. Beyond: its socket is not read for a while.'),
   messageBurst: count(400, 'The same at once.'),
-  pausedMs: milliseconds(10_000, 'How long a client may have to be kept waiting for sending too many messages, within a minute. Beyond: close 4429.'),
+  pausedMs: milliseconds(10_000, 'How long a client may have to be kept waiting for sending too many messages, within a minute; what piled up while it was held up by something else is not its fault. Beyond: close 4429. From 60 000 on: never.'),
   bufferedBytes: bytes(512 * 1024 * 1024, 'What is buffered in this process. Beyond: the largest detached session ends, else whoever has most is closed with 4008.'),
   peers: count(20_000, 'Peers in this process. Beyond: close 1013.'),
   detachedPeers: count(3, 'Sessions of one `subject` that are held without a link. Beyond: the oldest ends.'),

@@ -48,7 +48,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
   }, (socket, request) => {
     // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
     app.websocketServer.clients.delete(socket)
-    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, clock, request.log)
+    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, connections.counts, clock, request.log)
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
     if (isOneTooMany) client.close(CloseCode.tryAgainLater, 'too many at once')

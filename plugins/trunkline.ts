@@ -63,6 +63,10 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
 export interface TrunklineStats extends RelayStats {
   /** Clients' sockets, those that are not let in yet included. */
   links: number
+  /** Those that are not read for now, since they have sent too many messages. */
+  throttled: number
+  /** How often that was so since the start. */
+  throttles: number
 }
 
 /** `app.trunkline` */
@@ -138,7 +142,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     get trunk () { return relay.trunk },
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
-    stats: () => ({ ...relay.stats(), links: connections.size })
+    stats: () => ({ ...relay.stats(), links: connections.size, ...connections.counts })
   } satisfies Trunkline)
 
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.

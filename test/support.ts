@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { FakeClient, FakeMediaServer } from '../lib/testing/index.js'
 import type { FakeClientOptions, FakeMediaServerOptions } from '../lib/testing/index.js'
@@ -29,6 +29,8 @@ export interface TestApp {
   join (identity?: Record<string, unknown>, options?: FakeClientOptions): Promise<FakeClient>
   /** The lines of the log so far, parsed. */
   log: Array<Record<string, unknown>>
+  /** The clients' TCP connections, as the app has them. */
+  sockets: Set<Socket>
 }
 
 export type TestOptions = Partial<TrunklineOptions> & { fastify?: FastifyServerOptions, before?: (app: FastifyInstance) => unknown, after?: (app: FastifyInstance) => unknown }
@@ -47,6 +49,11 @@ export async function startApp (t: Teardown, mediaServer: TrunklineOptions['medi
   await before?.(app)
   await app.register(trunkline, { mediaServer, authenticate, ...options })
   await after?.(app)
+  const sockets = new Set<Socket>()
+  app.server.on('upgrade', (_request, socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const host = `127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const base = `ws://${host}`
@@ -55,6 +62,7 @@ export async function startApp (t: Teardown, mediaServer: TrunklineOptions['medi
     host,
     base,
     log,
+    sockets,
     join: async (identity = { roomId: 'room' }, clientOptions = {}) => {
       const client = await FakeClient.connect(`${base}${options.path ?? '/signaling'}?token=${encodeURIComponent(JSON.stringify(identity))}`, clientOptions)
       t.teardown(() => client.cut())

@@ -4,11 +4,14 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode, fitReason, isSendable, mayReconnect } from '../close-codes.js'
 import { Heartbeat } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
+import { Brake } from '../relay/brake.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { unpinned } from '../unpinned.js'
 import { corkForNow } from './cork.js'
+import { Throttle } from './throttle.js'
+import type { ThrottleCounts, ThrottleLimits } from './throttle.js'
 
-export interface SocketLimits {
+export interface SocketLimits extends ThrottleLimits {
   /** Bytes of one message from the client. */
   messageBytes: number
   /** Bytes that a client may send before it is let in, in one message. */
@@ -44,11 +47,14 @@ export class ClientSocket {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #heartbeat: Heartbeat
+  readonly #throttle: Throttle
+  /** Our owner's pauses and our own: it is read while neither holds. */
+  readonly #brake: Brake<'owner' | 'too many'>
   #observer: SocketObserver | null = null
   #state: 'open' | 'closing' | 'closed' = 'open'
   #ended: LeaveReason | null = null
-  #paused = false
   #deadline: Timer | null = null
+  /** Set until the client is let in, where it was not before it came. */
   #preAuth: (() => void) | null = null
   #messageBytes: number
   /** Bytes that were left of earlier turns. */
@@ -56,15 +62,20 @@ export class ClientSocket {
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
-  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, clock: Clock, log: Logger) {
+  /** @param counts those of all sockets */
+  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, counts: ThrottleCounts, clock: Clock, log: Logger) {
     this.#socket = socket
     this.#raw = raw
     this.#limits = limits
     this.#clock = clock
     this.#log = log
     this.#messageBytes = limits.messageBytes
+    this.#brake = new Brake({
+      pause: () => { if (this.#state === 'open') socket.pause() },
+      resume: () => { if (this.#state !== 'closed') socket.resume() }
+    })
     this.#heartbeat = new Heartbeat({
-      bytesRead: () => this.#paused ? null : raw?.bytesRead ?? null,
+      bytesRead: () => this.#brake.holds ? null : raw?.bytesRead ?? null,
       ping: () => {
         if (socket.readyState === socket.OPEN) {
           socket.ping()
@@ -80,6 +91,11 @@ export class ClientSocket {
         this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
       }
     }, limits.heartbeatMs, clock)
+    this.#throttle = new Throttle(limits, clock, counts, {
+      pause: () => this.#brake.hold('too many'),
+      resume: () => this.#brake.release('too many'),
+      tooMany: () => this.fail(CloseCode.tooManyMessages, 'too many messages', 'too many')
+    })
     socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
     // What is wrong is told by the close that follows: ws has already answered with the right code.
     socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
@@ -101,6 +117,7 @@ export class ClientSocket {
   boundPreAuth (): void {
     this.#messageBytes = this.#limits.preAuthBytes
     const raw = this.#raw
+    this.#preAuth = () => {}
     if (raw === undefined) return
     const start = raw.bytesRead
     const check = (): void => {
@@ -136,13 +153,13 @@ export class ClientSocket {
   }
 
   pause (): void {
-    this.#paused = true
-    if (this.#state === 'open') this.#socket.pause()
+    this.#brake.hold('owner')
+    this.#throttle.held()
   }
 
   resume (): void {
-    this.#paused = false
-    if (this.#state !== 'closed') this.#socket.resume()
+    this.#brake.release('owner')
+    this.#throttle.released()
   }
 
   /** Says goodbye; cuts the socket if the client does not answer in time. */
@@ -151,8 +168,9 @@ export class ClientSocket {
     this.#state = 'closing'
     this.#preAuth?.()
     this.#heartbeat.stop()
+    this.#throttle.stop()
     // A paused socket would not see the client's answer.
-    if (this.#paused) this.resume()
+    if (this.#brake.holds) this.#socket.resume()
     this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
     this.#deadline ??= this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
   }
@@ -170,6 +188,8 @@ export class ClientSocket {
       this.fail(CloseCode.messageTooBig, `a message may have ${this.#messageBytes} bytes`, 'bad message')
       return
     }
+    // What comes before that is bounded in bytes.
+    if (this.#preAuth === null) this.#throttle.count()
     try {
       this.#observer?.message(data, binary)
     } catch (error) {
@@ -191,6 +211,7 @@ export class ClientSocket {
     this.#state = 'closed'
     this.#preAuth?.()
     this.#heartbeat.stop()
+    this.#throttle.stop()
     this.#deadline?.cancel()
     // A client that closes with a code after which it may come back is about to: 1001 apart, which a page says that goes.
     this.#end({ code, reason, cause: code === 1006 || (code >= 4000 && mayReconnect(code)) ? 'link lost' : 'client' })

@@ -2,20 +2,25 @@
 export type Hold = 'trunk full' | 'queue full'
 
 /** Pauses and resumes a link for several reasons at once: it is read only while none of them holds. */
-export class Brake {
+export class Brake<Why extends string = Hold> {
   readonly #link: { pause (): void, resume (): void }
-  readonly #holds = new Set<Hold>()
+  readonly #holds = new Set<Why>()
 
   constructor (link: { pause (): void, resume (): void }) {
     this.#link = link
   }
 
-  hold (why: Hold): void {
+  /** Whether any of them holds. */
+  get holds (): boolean {
+    return this.#holds.size > 0
+  }
+
+  hold (why: Why): void {
     if (this.#holds.size === 0) this.#link.pause()
     this.#holds.add(why)
   }
 
-  release (why: Hold): void {
+  release (why: Why): void {
     if (this.#holds.delete(why) && this.#holds.size === 0) this.#link.resume()
   }
 }

@@ -22,7 +22,7 @@ export type PeerState = 'waiting' | 'opening' | 'joined' | 'detached' | 'ended'
 /** What ended a peer. */
 export type LeaveCause =
   'client' | 'link lost' | 'bad message' | 'too slow' | 'kicked' | 'revoked' | 'replaced' | 'media server' | 'media server reset' |
-  'trunk lost' | 'hook failed' | 'expired' | 'refused' | 'restart'
+  'trunk lost' | 'hook failed' | 'expired' | 'refused' | 'restart' | 'too many'
 
 export interface LeaveReason extends Status {
   cause: LeaveCause

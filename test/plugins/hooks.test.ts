@@ -80,7 +80,7 @@ t.test('a client whose hook is slow is not read on and on', async (t) => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => { release = resolve })
   let calls = 0
-  const { join } = await startApp(t, server.options, { hooks: { onUplink: async () => { if (calls++ === 0) await held } }, limits: { uplinkQueueBytes: 10_000, downlinkBytes: 100_000_000 } })
+  const { join } = await startApp(t, server.options, { hooks: { onUplink: async () => { if (calls++ === 0) await held } }, limits: { uplinkQueueBytes: 10_000, downlinkBytes: 100_000_000, messageBurst: 20_000 } })
   const client = await join()
   const event = Buffer.alloc(1000, 1)
   for (let i = 0; i < 20_000; i++) client.send(event)

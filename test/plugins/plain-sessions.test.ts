@@ -45,7 +45,7 @@ t.test('plain clients over a trunk that is lost again and again: nothing is lost
 
 t.test('what a plain client sends while the trunk is down arrives when it is back, up to the bound; then it is not read', async (t) => {
   const server = await startEndpoint(t)
-  const app = await startApp(t, { ...server.options, retry: { baseMs: 200, maxMs: 200 } }, { limits: { uplinkQueueBytes: 10_000 } })
+  const app = await startApp(t, { ...server.options, retry: { baseMs: 200, maxMs: 200 } }, { limits: { uplinkQueueBytes: 10_000, messageBurst: 5_000 } })
   const client = await app.join({ roomId: 'room', peerId: 'p' })
   const peer = await server.peers.take()
   while (app.app.trunkline.peers.get('p')?.state !== 'joined') await new Promise((resolve) => setImmediate(resolve))

@@ -12,7 +12,9 @@ const app = Fastify({ logger: false })
 await app.register(trunkline, {
   mediaServer: { url: `ws://127.0.0.1:${port}`, token: 'bench' },
   authenticate: () => ({ roomId: 'bench' }),
-  dialects: ['trunkline']
+  dialects: ['trunkline'],
+  // What it costs, not what it allows: each client sends as fast as it can.
+  limits: { messagesPerSecond: 1_000_000, messageBurst: 1_000_000 }
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 serveRelay((app.server.address() as AddressInfo).port)
