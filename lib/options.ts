@@ -29,7 +29,7 @@ const Limits = Type.Object({
   pausedMs: milliseconds(10_000, 'How long a client may have to be kept waiting for sending too many messages, within a minute; what piled up while it was held up by something else is not its fault. Beyond: close 4429. From 60 000 on: never.'),
   bufferedBytes: bytes(512 * 1024 * 1024, 'What is buffered in this process. Beyond: the largest detached session ends, else whoever has most is closed with 4008.'),
   peers: count(20_000, 'Peers in this process. Beyond: close 1013.'),
-  detachedPeers: count(3, 'Sessions of one `subject` that are held without a link. Beyond: the oldest ends.'),
+  detachedPeers: count(3, 'Sessions of one `subject` that are held without a link. Beyond: the oldest ends, and its client, should it come back, begins anew.'),
   closeMs: milliseconds(1_000, 'For a client to answer a close. Beyond: its socket is cut.'),
   allowLargerPayload: Type.Boolean({ default: false, description: 'Whether an @fastify/websocket that the app has registered itself may take larger messages, or compress. Ours are bounded all the same, but only once they are in memory.' })
 }, { additionalProperties: false })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
@@ -20,6 +21,11 @@ interface PlainIdentity {
   roomId: string
   /** Only to have a second link under the same id replace the first; a UUID is minted otherwise. 1 to 128 bytes. */
   peerId?: string
+  /**
+   * Whose sessions count together where they are held without a link (`limits.detachedPeers`): a user's id, say. By default the
+   * `peerId`, else the token. 1 to 128 bytes.
+   */
+  subject?: string
   /** When the peer is to end with 4401 "expired token": a date, or milliseconds (a JWT's `exp` is seconds). */
   expiresAt?: Date | number
 }
@@ -28,6 +34,7 @@ interface PlainIdentity {
 export interface CheckedIdentity<Metadata> {
   /** Null: the app leaves it to us. */
   peerId: string | null
+  subject: string
   roomId: string
   metadata: Metadata
   /** JSON text of the metadata. */
@@ -49,7 +56,7 @@ export interface AdmissionLimits {
 
 /** Bytes of the metadata's JSON, for the hooks and for the media server. */
 const METADATA_BYTES = 16 * 1024
-const FIELDS = ['roomId', 'peerId', 'metadata', 'expiresAt']
+const FIELDS = ['roomId', 'peerId', 'subject', 'metadata', 'expiresAt']
 /** A moment before 1973 in milliseconds, or one of these days in seconds. */
 const SURELY_SECONDS = 1e11
 
@@ -74,7 +81,7 @@ export class Admission<Request, Metadata> {
     await this.#turn()
     try {
       if (this.#closed !== null) throw this.#closed
-      return check(await this.#inTime(request, credentials), this.#clock.now())
+      return check(await this.#inTime(request, credentials), credentials, this.#clock.now())
     } catch (error) {
       throw refusalOf(error)
     } finally {
@@ -119,15 +126,16 @@ export class Admission<Request, Metadata> {
   }
 }
 
-function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
+function check<Metadata> (identity: unknown, { token }: Credentials, now: number): CheckedIdentity<Metadata> {
   if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
-  const { roomId, peerId = null, metadata, expiresAt } = identity as Record<string, unknown>
+  const { roomId, peerId = null, subject = null, metadata, expiresAt } = identity as Record<string, unknown>
   for (const name of Object.keys(identity)) {
     const meant = FIELDS.find((field) => field !== name && field.toLowerCase() === name.toLowerCase().replaceAll('_', ''))
     if (meant !== undefined) throw broken(`'${name}' is spelled '${meant}'`)
   }
   if (!isId(roomId)) throw broken('roomId must be a string of 1 to 128 bytes')
   if (peerId !== null && !isId(peerId)) throw broken('peerId must be a string of 1 to 128 bytes')
+  if (subject !== null && !isId(subject)) throw broken('subject must be a string of 1 to 128 bytes')
   let metadataText: string | undefined
   try {
     metadataText = JSON.stringify(metadata ?? null)
@@ -142,7 +150,12 @@ function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metad
     if (typeof expiresAt === 'number' && expiresAt < SURELY_SECONDS) throw broken('expiresAt is in milliseconds, and this looks like seconds')
     if (expiry.getTime() <= now) throw notAuthenticated('expired token')
   }
-  return { peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
+  return { peerId, subject: subject ?? peerId ?? digest(token), roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
+}
+
+/** The token itself is not kept. */
+function digest (token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
 }
 
 /** A mistake of the app, not of the client: a 5xx, with the explanation in the log. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import type { DetachedSessions } from './detached.js'
 import type { Hooks } from './hooks.js'
 import type { MediaServer, Status } from './media-server.js'
 import type { LeaveReason, Peer } from './peer.js'
@@ -25,6 +26,8 @@ export interface PeerServices<Metadata, P extends Peer<Metadata>> {
   readonly token: TokenLifeOptions
   readonly mediaServer: MediaServer
   readonly counts: { uplink: number, downlink: number, resumed: number, reset: number }
+  /** Those who have no link. */
+  readonly detached: DetachedSessions<P>
   trunkIsUp (): boolean
   /** Resolves when the last hook has run of an earlier peer of this id. */
   predecessor (peer: P): Promise<void>

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
+import { DetachedSessions } from './detached.js'
 import { Hooks } from './hooks.js'
 import type { Claim, Link } from './link.js'
 import { MemoryBudget } from '../memory-budget.js'
@@ -21,6 +22,8 @@ export interface RelayLimits extends PeerLimits {
   peers: number
   /** Bytes that are buffered for all of them together at most. */
   bufferedBytes: number
+  /** Sessions of one subject that are held without a link. */
+  detachedPeers: number
 }
 
 export interface RelayOptions<Metadata> {
@@ -38,6 +41,8 @@ export interface RelayStats {
   /** Those whose link is lost and whose session is held included. */
   peers: number
   detached: number
+  /** Sessions without a link that ended since their subject had too many, since the start. */
+  evicted: number
   rooms: number
   /** Media events handed to the trunk since the start. */
   uplink: number
@@ -72,6 +77,7 @@ export class Relay<Metadata> {
   readonly #budget: MemoryBudget
   /** Who says that a session is theirs, while nobody else has said so: in nobody's way, and not to be seen by the app. */
   readonly #claims = new Set<RelayedPeer<Metadata>>()
+  readonly #detached: DetachedSessions<RelayedPeer<Metadata>>
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
   readonly #leaving = new Map<string, Promise<void>>()
@@ -88,6 +94,7 @@ export class Relay<Metadata> {
     this.hooks = options.hooks
     this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
     this.#budget = new MemoryBudget(options.limits.bufferedBytes, () => this.#all)
+    this.#detached = new DetachedSessions(options.limits.detachedPeers)
     this.#services = {
       hooks: options.hooks,
       clock: options.clock,
@@ -95,6 +102,7 @@ export class Relay<Metadata> {
       token: options.token,
       mediaServer: options.mediaServer,
       counts: this.#counts,
+      detached: this.#detached,
       trunkIsUp: () => this.#trunk.state === 'up',
       orphaned: (session, status) => this.#orphans.add(session, status),
       predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
@@ -178,11 +186,10 @@ export class Relay<Metadata> {
   }
 
   stats (): RelayStats {
-    let detached = 0
-    for (const { state } of this.peers) if (state === 'detached') detached++
     return {
       peers: this.peers.size,
-      detached,
+      detached: this.#detached.size,
+      evicted: this.#detached.evicted,
       rooms: this.peers.rooms,
       ...this.#counts,
       bufferedBytes: this.#budget.bytes,

@@ -179,6 +179,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.log.info({ reason: reason.reason, holdMs }, 'the link of a peer is lost: its session is held')
     this.#deadline?.cancel()
     this.#deadline = clock.after(holdMs, () => this.end(reason))
+    // With a code that advises to stay away, though nobody hears it: so the media server is told even if its trunk is down now.
+    this.#services.detached.add(this, this.#identity.subject)?.end({ code: CloseCode.removed, reason: 'too many sessions without a link', cause: 'too many' })
   }
 
   // From the media server
@@ -339,6 +341,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   #transition (state: PeerState): void {
+    if (this.#state === 'detached') this.#services.detached.delete(this)
     this.#state = state
   }
 

@@ -24,6 +24,7 @@ export interface BackendState {
 export interface Identity {
   roomId: string
   peerId?: string
+  subject?: string
 }
 
 const { port, trunkPort } = given<BackendSettings>()

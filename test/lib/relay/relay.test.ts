@@ -245,7 +245,7 @@ class History {
       mediaServer: this.server,
       hooks: this.hooks,
       duplicate: 'replace',
-      limits: { peers: 100, bufferedBytes: 1e9, uplinkQueueBytes: 1e6, downlinkQueueBytes: 1e6, openMs: 5_000, trunkDownMs: 20_000, resumeMs: WINDOW_MS },
+      limits: { peers: 100, detachedPeers: 100, bufferedBytes: 1e9, uplinkQueueBytes: 1e6, downlinkQueueBytes: 1e6, openMs: 5_000, trunkDownMs: 20_000, resumeMs: WINDOW_MS },
       token: { refreshMs: 1, graceMs: 1 },
       clock: this.clock,
       log: silentLogger
@@ -328,7 +328,7 @@ class History {
     const wasOpen = before?.closed === false
     try {
       // Without an id of the app's own, one that claims nothing is somebody new, whom this test does not follow.
-      link.session = this.relay.enter({ peerId: isOwn ? name : null, roomId: 'r', metadata: null, metadataText: 'null', expiresAt: null }, link, claim, silentLogger)
+      link.session = this.relay.enter({ peerId: isOwn ? name : null, roomId: 'r', subject: 'anybody', metadata: null, metadataText: 'null', expiresAt: null }, link, claim, silentLogger)
     } catch (error) {
       assert.ok(error instanceof Refusal)
       assert.ok(claim.key !== '', 'only who shows a key can be wrong')

@@ -1,0 +1,49 @@
+/**
+ * Who has lost its link and is waited for, by subject: so many of each, since a client that comes back under a new session each
+ * time would leave one behind with each link. No more are in it than there are peers.
+ */
+export class DetachedSessions<P> {
+  readonly #max: number
+  readonly #subjects = new Map<P, string>()
+  /** Those of each subject, the oldest first. */
+  readonly #bySubject = new Map<string, Set<P>>()
+  #evicted = 0
+
+  /** @param max of one subject, 1 or more */
+  constructor (max: number) {
+    this.#max = max
+  }
+
+  get size (): number {
+    return this.#subjects.size
+  }
+
+  /** How many had to go so far. */
+  get evicted (): number {
+    return this.#evicted
+  }
+
+  /** It has lost its link. @returns who has to end, if any: it is forgotten already */
+  add (peer: P, subject: string): P | null {
+    this.delete(peer)
+    const same = this.#bySubject.get(subject) ?? new Set()
+    const [oldest] = same
+    same.add(peer)
+    this.#bySubject.set(subject, same)
+    this.#subjects.set(peer, subject)
+    if (same.size <= this.#max) return null
+    this.delete(oldest!)
+    this.#evicted++
+    return oldest!
+  }
+
+  /** It is back, or over. */
+  delete (peer: P): void {
+    const subject = this.#subjects.get(peer)
+    if (subject === undefined) return
+    this.#subjects.delete(peer)
+    const same = this.#bySubject.get(subject)!
+    same.delete(peer)
+    if (same.size === 0) this.#bySubject.delete(subject)
+  }
+}
