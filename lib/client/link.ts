@@ -3,7 +3,7 @@ import { systemClock } from '../clock.js'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
 import { DEFAULT_END_LIMITS } from '../session/end.js'
-import { ACK, BINARY_EVENT, CONTROL, SKIP, controlMessage } from '../session/messages.js'
+import { ACK, BINARY_EVENT, CONTROL, LONGEST_AWAY_MS, SKIP, controlMessage } from '../session/messages.js'
 import type { Joined } from '../session/messages.js'
 import { NO_STATUS } from './attempt.js'
 import type { Attempt, AttemptObserver } from './attempt.js'
@@ -42,6 +42,8 @@ export class Link {
   /** Attempts since the last that came to be joined. */
   #attempts = 0
   #retry: Timer | null = null
+  /** When the backend wants the client back, on the link's clock; null: it has not said. */
+  #backAt: number | null = null
   #forgetToken = (): void => {}
   #unwatch = (): void => {}
   #trunkDown = false
@@ -153,6 +155,7 @@ export class Link {
   /** Begins an attempt, as soon as there is a network. */
   #try (): void {
     this.#retry?.cancel()
+    this.#backAt = null
     this.#retry = this.#network.online ? null : HELD
     if (this.#retry === null) this.#ask()
   }
@@ -209,6 +212,10 @@ export class Link {
         this.#trunkDown = true
         this.#session.pause()
         this.#emitter.emit('trunk', 'down')
+        break
+      case 'draining':
+        // Null, for one, is what JSON makes of a number that is none.
+        if (typeof control.afterMs === 'number' && control.afterMs >= 0) this.#backAt = this.#clock.now() + Math.min(control.afterMs, LONGEST_AWAY_MS)
     }
   }
 
@@ -246,7 +253,16 @@ export class Link {
     }
     this.#letGo(CloseCode.relinking, reason)
     if (this.#state === 'joined') this.#transition(this.#network.online ? 'reinitializing' : 'waitingNetwork')
-    if (this.#state !== 'waitingNetwork') this.#retry = this.#clock.after(delayMs, () => this.#turn(() => this.#try()))
+    if (this.#state !== 'waitingNetwork') this.#retry = this.#clock.after(this.#appointmentMs ?? delayMs, () => this.#turn(() => this.#try()))
+  }
+
+  /** Milliseconds until the backend wants the client back; null: there is no such time, or no more. */
+  get #appointmentMs (): number | null {
+    if (this.#backAt === null) return null
+    const ms = this.#backAt - this.#clock.now()
+    // At once only after a link that worked: whoever sends clients away without a pause would have them back without one.
+    // A clock that was set back must not keep it away.
+    return ms > 0 ? Math.min(ms, LONGEST_AWAY_MS) : this.#attempts === 1 ? 0 : null
   }
 
   #online (): void {
@@ -265,7 +281,7 @@ export class Link {
   /** The page or the network is back: nothing that was waited for by the clock is worth waiting for. */
   #wake (): void {
     if (this.#attempt?.dead === true) this.#lost(NO_STATUS, 'silent for too long')
-    if (this.#retry !== null) this.#try()
+    if (this.#retry !== null && (this.#appointmentMs ?? 0) <= 0) this.#try()
   }
 
   #leave (): void {

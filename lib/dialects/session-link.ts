@@ -219,7 +219,8 @@ export class SessionLink implements Link {
     if (this.#stateNow === 'in session') this.#session = session
   }
 
-  #refuse ({ code, message }: Refusal): void {
+  #refuse ({ code, message, afterMs }: Refusal): void {
+    if (afterMs !== null && mayReconnect(code)) this.#tell({ type: 'draining', afterMs })
     this.#end({ code, reason: message }, 'refused')
   }
 

@@ -5,11 +5,14 @@ export class Refusal extends Error {
   override name = 'Refusal'
   readonly code: CloseCode
   readonly httpStatus: number
+  /** Milliseconds that whoever comes back is to stay away; null: as long as it likes. */
+  readonly afterMs: number | null
 
-  constructor (code: CloseCode, httpStatus: number, reason: string, cause?: unknown) {
+  constructor (code: CloseCode, httpStatus: number, reason: string, cause?: unknown, afterMs: number | null = null) {
     super(reason, { cause })
     this.code = code
     this.httpStatus = httpStatus
+    this.afterMs = afterMs
   }
 }
 

@@ -55,6 +55,11 @@ export type BackendControl =
   | { type: 'ping' }
   /** Nothing that is sent now arrives; `rejoin` follows when it does again. */
   | { type: 'trunk', state: 'down' }
+  /** The link is closed soon, or the client is not let in now: come back, and not before so many milliseconds have passed. */
+  | { type: 'draining', afterMs: number }
+
+/** The longest that `draining` may keep a client away, in milliseconds: what is more counts as this. */
+export const LONGEST_AWAY_MS = 5 * 60_000
 
 /** What a binary message carries. */
 export type LinkMessage =
