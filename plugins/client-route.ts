@@ -7,6 +7,7 @@ import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import type { Settings } from '../lib/options.js'
 import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
+import { RESTART } from '../lib/relay/peer.js'
 import { refusalOf } from '../lib/relay/refusal.js'
 import type { Refusal } from '../lib/relay/refusal.js'
 import type { Relay } from '../lib/relay/relay.js'
@@ -36,6 +37,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       if (!request.ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
       const protocols = protocolsOf(request)
       try {
+        if (admission.closed !== null) throw admission.closed
         checkOrigin(request, settings.origins)
         if (dialect.credentials(protocols) === 'upgrade') identities.set(request, await admission.admit(request, credentialsOf(request, settings.cookie)))
       } catch (error) {
@@ -77,6 +79,8 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       }
     }
     dialect.accept(client, door)
+    // One that was being upgraded when the closing began.
+    if (admission.closed !== null) client.retire(RESTART, true)
   })
 
   /** Of who shows in a message who they are, or has shown it with the upgrade and brings no token in the message. */

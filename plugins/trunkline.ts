@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../lib/clock.js'
 import type { Clock } from '../lib/clock.js'
-import { CloseCode } from '../lib/close-codes.js'
 import { Connections } from '../lib/connections.js'
 import type { Dialect } from '../lib/dialects/dialect.js'
 import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
+import { Drain } from '../lib/drain.js'
 import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
@@ -27,6 +25,7 @@ import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
 import { addClientRoute } from './client-route.js'
 import type { RouteContext } from './client-route.js'
+import { drainOnClose } from './closing.js'
 
 /**
  * Tells TypeScript what the app's metadata is:
@@ -61,12 +60,16 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
 }
 
 export interface TrunklineStats extends RelayStats {
-  /** Clients' sockets, those that are not let in yet included. */
+  /** Clients' sockets, those that are not let in yet included. While draining: those that are left. */
   links: number
   /** Those that are not read for now, since they have sent too many messages. */
   throttled: number
   /** How often that was so since the start. */
   throttles: number
+  /** Whether nobody is let in any more. */
+  draining: boolean
+  /** Clients' sockets that were closed since the start, by the code that either side said first; 1006: neither did. */
+  closes: Record<number, number>
 }
 
 /** `app.trunkline` */
@@ -85,6 +88,12 @@ export interface Trunkline<Metadata = AppMetadata> {
    * something that `authenticate` takes. How many there were.
    */
   revoke (isConcerned: (peer: Peer<Metadata>) => boolean, reason?: string): number
+  /**
+   * Lets nobody in any more, and closes every client with 1012 in good order (the options `drain`), then the trunk. The app
+   * goes on listening: for a deploy behind a load balancer, before `app.close()`, which does the same first. Resolves when it
+   * is done, however often it is called; never rejects.
+   */
+  drain (): Promise<void>
   stats (): TrunklineStats
 }
 
@@ -93,9 +102,6 @@ declare module 'fastify' {
     trunkline: Trunkline
   }
 }
-
-/** How long closing waits for hooks: well below the 10 s after which Fastify gives up on it. Milliseconds. */
-const DRAIN_MS = 8_000
 
 const DIALECTS: Record<string, Dialect> = { trunkline: trunklineDialect, fishjam: fishjamDialect }
 
@@ -130,8 +136,11 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     clock,
     log: app.log
   })
-  const connections = new Connections()
+  const connections = new Connections({ clock, drain: settings.drain, random: Math.random })
   const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
+  const drain = new Drain({
+    options: settings.drain, perSecond: limits.authPerSecond, closeMs: limits.closeMs, connections, admission, relay, clock, log: app.log, random: Math.random
+  })
 
   app.decorate(namespace, {
     addHook (name, fn) {
@@ -142,26 +151,12 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     get trunk () { return relay.trunk },
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
-    stats: () => ({ ...relay.stats(), links: connections.size, ...connections.counts })
+    drain: () => drain.run(),
+    stats: () => ({ ...relay.stats(), links: connections.size, ...connections.counts, draining: drain.begun, closes: connections.closes })
   } satisfies Trunkline)
 
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
-  app.addHook('preClose', async () => {
-    admission.close()
-    letGoOfRefused(app, limits.closeMs)
-    const drained = Promise.all([relay.drain(), connections.close(CloseCode.restart, 'restarting')])
-    await new Promise<void>((resolve) => {
-      const deadline = clock.after(DRAIN_MS, () => {
-        app.log.warn({ ms: DRAIN_MS }, 'closing without waiting for hooks any longer')
-        resolve()
-      })
-      void drained.then(() => {
-        deadline.cancel()
-        resolve()
-      })
-    })
-  })
-  app.addHook('onClose', () => relay.stop())
+  drainOnClose(app, drain, settings)
   app.addHook('onReady', async () => relay.start())
   await bringWebsocket(app, settings)
 
@@ -173,22 +168,6 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
     addClientRoute(app, url, dialect, context)
   }
-}
-
-/**
- * While the app closes, Fastify answers upgrades with 503 and nobody lets go of their sockets: half open, each would keep
- * the server from closing for as long as its client likes. And closing is just when all clients come back.
- */
-function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
-  const listener = (_request: IncomingMessage, socket: Duplex): void => {
-    // One that somebody reads was taken: another listener of the same server may accept what Fastify would refuse.
-    const letGo = (): void => { if (socket.listenerCount('data') === 0) socket.destroy() }
-    const cut = setTimeout(letGo, withinMs)
-    socket.once('close', () => clearTimeout(cut))
-    socket.once('finish', letGo)
-  }
-  app.server.on('upgrade', listener)
-  app.server.once('close', () => app.server.removeListener('upgrade', listener))
 }
 
 /** Registers @fastify/websocket unless the app has; then it must not undo our bounds. */

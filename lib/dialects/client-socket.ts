@@ -28,6 +28,10 @@ export interface SocketObserver {
   message (data: Buffer, binary: boolean): void
   /** Once for each heartbeat. */
   beat? (): void
+  /** The socket is closed in so many milliseconds, or at once by others: for clients that can be told. */
+  draining? (afterMs: number): void
+  /** The socket is to be closed, after what is under way; absent: at once. `forGood`: nobody comes back to this process. */
+  retire? (reason: LeaveReason, forGood: boolean): void
   /** The socket is gone or useless; called exactly once, at the first sign. */
   ended (reason: LeaveReason): void
 }
@@ -53,6 +57,7 @@ export class ClientSocket {
   #observer: SocketObserver | null = null
   #state: 'open' | 'closing' | 'closed' = 'open'
   #ended: LeaveReason | null = null
+  #code: number | null = null
   #deadline: Timer | null = null
   /** Set until the client is let in, where it was not before it came. */
   #preAuth: (() => void) | null = null
@@ -105,6 +110,11 @@ export class ClientSocket {
   /** Bytes that wait unsent. */
   get bufferedBytes (): number {
     return this.#socket.bufferedAmount
+  }
+
+  /** With what it was closed, by whichever side was first to say so; null: not yet. */
+  get closeCode (): number | null {
+    return this.#code
   }
 
   /** Who hears of it from now on; at once, if it has ended already. */
@@ -166,6 +176,7 @@ export class ClientSocket {
   close (code: number, reason: string): void {
     if (this.#state !== 'open') return
     this.#state = 'closing'
+    this.#code ??= code
     this.#preAuth?.()
     this.#heartbeat.stop()
     this.#throttle.stop()
@@ -173,6 +184,24 @@ export class ClientSocket {
     if (this.#brake.holds) this.#socket.resume()
     this.#socket.close(isSendable(code) ? code : CloseCode.internalError, fitReason(reason))
     this.#deadline ??= this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
+  }
+
+  /** Tells a client that can be told that the socket is closed in so many milliseconds. */
+  announce (afterMs: number): void {
+    if (this.#state === 'open') this.#observer?.draining?.(afterMs)
+  }
+
+  /** Closes it as soon as what is under way has been delivered. */
+  retire (reason: LeaveReason, forGood: boolean): void {
+    if (this.#state !== 'open' || this.#ended !== null) return
+    if (this.#observer?.retire === undefined) this.close(reason.code, reason.reason)
+    else this.#observer.retire(reason, forGood)
+  }
+
+  /** Cuts it, whatever it is doing. */
+  cut (): void {
+    this.#heartbeat.stop()
+    this.#socket.terminate()
   }
 
   /** The client has broken a rule: it is closed, and its owner told. */
@@ -220,6 +249,7 @@ export class ClientSocket {
   #end (reason: LeaveReason): void {
     if (this.#ended !== null) return
     this.#ended = reason
+    this.#code ??= reason.code
     this.#observer?.ended(reason)
   }
 }

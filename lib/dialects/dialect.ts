@@ -32,6 +32,8 @@ export interface Session {
   ack (received: number): void
   /** The link is of no more use. */
   end (reason: LeaveReason): void
+  /** The link is to end, after what is under way. `forGood`: nobody comes back to this process. */
+  retire (reason: LeaveReason, forGood: boolean): void
 }
 
 /** The way in, for one connection. */

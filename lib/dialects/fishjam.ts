@@ -62,7 +62,8 @@ class FishjamLink implements Wire {
       ended: (reason) => {
         this.#timer?.cancel()
         this.#standIn.ended(reason)
-      }
+      },
+      retire: (reason, forGood) => this.#standIn.retire(reason, forGood)
     })
   }
 

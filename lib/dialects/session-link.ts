@@ -70,6 +70,11 @@ export class SessionLink implements Link {
     this.#socket.observe({
       message: (data, binary) => this.#message(data, binary),
       beat: () => { if (this.#session !== null) this.#tell({ type: 'ping' }) },
+      draining: (afterMs) => this.#tell({ type: 'draining', afterMs }),
+      retire: (reason, forGood) => {
+        if (this.#session === null) this.close(reason)
+        else this.#session.retire(reason, forGood)
+      },
       ended: (reason) => {
         this.#timer?.cancel()
         this.#state = 'closed'

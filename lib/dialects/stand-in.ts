@@ -40,6 +40,8 @@ export class StandIn implements Link {
   /** Whether the relay takes no more for now. */
   #held = false
   #paused = false
+  /** What is done as soon as all that the client has said is on its way: it is not read any more. */
+  #retire: (() => void) | null = null
 
   constructor (wire: Wire, { clock, queueBytes, windowEvents }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents'>) {
     this.#wire = wire
@@ -79,6 +81,18 @@ export class StandIn implements Link {
     else session.end(reason)
   }
 
+  /** The link is to end, after what the client has said. */
+  retire (reason: LeaveReason, forGood: boolean): void {
+    const session = this.#session
+    if (session === null) {
+      this.close(reason)
+      return
+    }
+    this.#retire = () => session.retire(reason, forGood)
+    this.#steer()
+    this.#retireOnceEmpty()
+  }
+
   // From the relay
 
   joined (answer: JoinAnswer): void {
@@ -99,6 +113,7 @@ export class StandIn implements Link {
 
   suspended (): void {
     this.#end.detach()
+    this.#retireOnceEmpty()
   }
 
   rejoin (reason: 'trunk' | 'token'): void {
@@ -149,6 +164,15 @@ export class StandIn implements Link {
       this.#session.uplink(event.data, event.binary)
     }
     this.#steer()
+    this.#retireOnceEmpty()
+  }
+
+  #retireOnceEmpty (): void {
+    // Without a trunk it would be to wait for what may never come.
+    if (this.#retire === null || this.#closed || (this.#end.waiting && this.#end.attached)) return
+    const retire = this.#retire
+    this.#retire = () => {}
+    retire()
   }
 
   /** Reads the client while there is room for what it says. */
@@ -157,7 +181,7 @@ export class StandIn implements Link {
     const end = this.#end
     // Before it is attached some is taken in all the same: who never reads a socket does not see that it is closed.
     const isFull = end.waiting && (end.attached || end.keptBytes > this.#queueBytes)
-    if ((this.#held || isFull) === this.#paused) return
+    if ((this.#held || isFull || this.#retire !== null) === this.#paused) return
     this.#paused = !this.#paused
     if (this.#paused) this.#wire.pause()
     else this.#wire.resume()

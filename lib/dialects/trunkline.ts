@@ -46,7 +46,8 @@ class PlainLink implements Wire {
       this.#socket.resume()
       this.#socket.observe({
         message: (data, binary) => standIn.uplink(data, binary),
-        ended: (reason) => standIn.ended(reason)
+        ended: (reason) => standIn.ended(reason),
+        retire: (reason, forGood) => standIn.retire(reason, forGood)
       })
     } catch (error) {
       const { code, message } = refusalOf(error)

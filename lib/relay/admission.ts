@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.js'
-import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
 import { isId } from '../ids.js'
-import { Refusal, busy, notAuthenticated, refusalOf } from './refusal.js'
+import { busy, notAuthenticated, refusalOf } from './refusal.js'
+import type { Refusal } from './refusal.js'
 
 /** What a client brought to show who it is. */
 export interface Credentials {
@@ -68,7 +68,7 @@ export class Admission<Request, Metadata> {
   readonly #waiting: Array<{ go: () => void, refuse: (refusal: Refusal) => void }> = []
   readonly #asked = new Set<(refusal: Refusal) => void>()
   #running = 0
-  #closed: Refusal | null = null
+  #closed: (() => Refusal) | null = null
 
   constructor (authenticate: Authenticate<Request, Metadata>, limits: AdmissionLimits, clock: Clock) {
     this.#authenticate = authenticate
@@ -80,7 +80,7 @@ export class Admission<Request, Metadata> {
   async admit (request: Request, credentials: Credentials): Promise<CheckedIdentity<Metadata>> {
     await this.#turn()
     try {
-      if (this.#closed !== null) throw this.#closed
+      if (this.#closed !== null) throw this.#closed()
       return check(await this.#inTime(request, credentials), credentials, this.#clock.now())
     } catch (error) {
       throw refusalOf(error)
@@ -92,16 +92,20 @@ export class Admission<Request, Metadata> {
     }
   }
 
-  /** Lets nobody in any more, whoever waits included. */
-  close (): void {
-    const refusal = new Refusal(CloseCode.restart, 503, 'restarting')
+  /** Whether nobody is let in any more: what whoever comes is told. */
+  get closed (): Refusal | null {
+    return this.#closed?.() ?? null
+  }
+
+  /** Lets nobody in any more, whoever waits included. @param refusal made for each of them */
+  close (refusal: () => Refusal): void {
     this.#closed = refusal
-    for (const { refuse } of this.#waiting.splice(0)) refuse(refusal)
-    for (const refuse of this.#asked) refuse(refusal)
+    for (const { refuse } of this.#waiting.splice(0)) refuse(refusal())
+    for (const refuse of this.#asked) refuse(refusal())
   }
 
   async #turn (): Promise<void> {
-    if (this.#closed !== null) throw this.#closed
+    if (this.#closed !== null) throw this.#closed()
     if (this.#running >= this.#limits.concurrentAuth) {
       if (this.#waiting.length >= this.#limits.waitingAuth) throw busy('too many at once')
       await new Promise<void>((resolve, reject) => { this.#waiting.push({ go: resolve, refuse: reject }) })

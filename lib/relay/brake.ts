@@ -1,5 +1,5 @@
 /** Why a link is not being read. */
-export type Hold = 'trunk full' | 'queue full'
+export type Hold = 'trunk full' | 'queue full' | 'retiring'
 
 /** Pauses and resumes a link for several reasons at once: it is read only while none of them holds. */
 export class Brake<Why extends string = Hold> {

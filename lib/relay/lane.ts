@@ -38,6 +38,7 @@ export class Lane<Metadata> {
   #bytes = 0
   #full = false
   #running: Promise<void> | null = null
+  #flushed: Array<() => void> = []
   /** Grows with each `reset`: what a hook of an earlier one answers is of no use any more. */
   #generation = 0
 
@@ -89,6 +90,12 @@ export class Lane<Metadata> {
     this.#bytes = 0
     if (this.#full) this.#target.drained()
     this.#full = false
+    this.#tellFlushed()
+  }
+
+  /** Resolves as soon as nothing waits and no hook is busy: what came until then is delivered, or forgotten. */
+  async flushed (): Promise<void> {
+    if (this.#isBusy) await new Promise<void>((resolve) => { this.#flushed.push(resolve) })
   }
 
   /** Forgets what waits; resolves when no hook is running any more. */
@@ -96,7 +103,17 @@ export class Lane<Metadata> {
     this.#state = 'closed'
     this.#queue = []
     this.#bytes = 0
+    this.#tellFlushed()
     return this.#running ?? Promise.resolve()
+  }
+
+  get #isBusy (): boolean {
+    return this.#queue.length > 0 || this.#state === 'busy' || this.#state === 'stalled'
+  }
+
+  #tellFlushed (): void {
+    if (this.#flushed.length === 0 || this.#isBusy) return
+    for (const resolve of this.#flushed.splice(0)) resolve()
   }
 
   #enqueue (data: Buffer | null, binary: boolean): void {
@@ -120,6 +137,7 @@ export class Lane<Metadata> {
       this.#full = false
       this.#target.drained()
     }
+    this.#tellFlushed()
   }
 
   #handle (data: Buffer, binary: boolean): void {
@@ -191,6 +209,7 @@ export class Lane<Metadata> {
         if (this.#state !== 'closed') {
           if (generation === this.#generation) act()
           else this.#drain()
+          this.#tellFlushed()
         }
         // Another asynchronous hook may have followed on this one.
         resolve(this.#running ?? undefined)

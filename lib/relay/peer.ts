@@ -1,3 +1,4 @@
+import { CloseCode } from '../close-codes.js'
 import type { Logger } from '../logger.js'
 import type { Status } from './media-server.js'
 
@@ -27,3 +28,6 @@ export type LeaveCause =
 export interface LeaveReason extends Status {
   cause: LeaveCause
 }
+
+/** The process closes: whoever is here comes back to another. */
+export const RESTART = { code: CloseCode.restart, reason: 'restarting', cause: 'restart' } as const satisfies LeaveReason

@@ -8,6 +8,7 @@ import { Hooks } from './hooks.js'
 import type { Claim, Link } from './link.js'
 import { MemoryBudget } from '../memory-budget.js'
 import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
+import { RESTART } from './peer.js'
 import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
@@ -87,6 +88,9 @@ export class Relay<Metadata> {
   #tellingTrunk = Promise.resolve()
   #trunkStatesTold = 0
   #trunk: TrunkState = { state: 'closed' }
+  /** Whether nobody is let in any more. */
+  #closed = false
+  /** Whether nothing is begun any more. */
   #closing = false
 
   constructor (options: RelayOptions<Metadata>) {
@@ -129,7 +133,7 @@ export class Relay<Metadata> {
    * @throws Refusal the session is not its, this process takes no more, or the id is in use and `duplicate` is `refuse`
    */
   enter (identity: CheckedIdentity<Metadata>, link: Link, claim: Claim, log: Logger): Seat<RelayedPeer<Metadata>> {
-    if (this.#closing) throw new Refusal(CloseCode.restart, 503, 'restarting')
+    if (this.#closed) throw new Refusal(CloseCode.restart, 503, 'restarting')
     checkOwner(identity, claim.peerId)
     const id = identity.peerId ?? claim.peerId ?? randomUUID()
     const present = this.peers.get(id)
@@ -199,13 +203,19 @@ export class Relay<Metadata> {
     }
   }
 
+  /** Lets nobody in any more, and lets go of the sessions whose clients are away: they come back elsewhere. */
+  close (): void {
+    this.#closed = true
+    for (const peer of this.#all) if (peer.state === 'detached') peer.end(RESTART, true)
+  }
+
   /**
    * Lets nobody in any more, and ends every peer so that its client comes back elsewhere: with its session, where it can.
    * Resolves after the last hook.
    */
   async drain (): Promise<void> {
-    this.#closing = true
-    for (const peer of this.#all) peer.end({ code: CloseCode.restart, reason: 'restarting', cause: 'restart' }, true)
+    this.#closed = this.#closing = true
+    for (const peer of this.#all) peer.end(RESTART, true)
     await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
   }
 

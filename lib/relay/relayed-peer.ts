@@ -16,7 +16,7 @@ import { Title } from './title.js'
 import { TokenLife } from './token-life.js'
 
 /** Ends of a link that a session outlives, where its client can come back. */
-const HELD = new Set<LeaveCause>(['link lost', 'too slow'])
+const HELD = new Set<LeaveCause>(['link lost', 'too slow', 'restart'])
 
 /**
  * One session, from the client's link of the moment to the media server: the only room a media event passes between the
@@ -37,6 +37,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   #seat: Seat<RelayedPeer<Metadata>> | null = null
   #state: PeerState = 'waiting'
   #attachment: Attachment | null = null
+  /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
+  #deaf = false
   #deadline: Timer | null = null
 
   constructor (id: string, identity: CheckedIdentity<Metadata>, claimed: boolean, log: Logger, services: PeerServices<Metadata, RelayedPeer<Metadata>>) {
@@ -103,6 +105,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#vacate({ code: CloseCode.replaced, reason: 'moved to a newer link' })
     const seat = new Seat(link, this)
     this.#seat = seat
+    this.#deaf = false
     this.renew(identity, asking)
     return seat
   }
@@ -183,6 +186,22 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#services.detached.add(this, this.#identity.subject)?.end({ code: CloseCode.removed, reason: 'too many sessions without a link', cause: 'too many' })
   }
 
+  /**
+   * The client is not read any more, and what has come is delivered, up and then down; then the link is closed.
+   * @param forGood whether the peer ends here, while its session may go on elsewhere; else it may come back
+   */
+  async retire (reason: LeaveReason, forGood: boolean): Promise<void> {
+    const seat = this.#seat
+    seat?.brake.hold('retiring')
+    await this.#up.flushed()
+    // What comes down meanwhile might never end.
+    if (this.#seat === seat) this.#deaf = true
+    await this.#down.flushed()
+    if (this.#seat !== seat) return
+    if (forGood) this.end(reason, true)
+    else this.unseated(reason)
+  }
+
   // From the media server
 
   opened (answer: OpenAnswer): void {
@@ -217,7 +236,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   event (data: Buffer, binary: boolean): void {
-    if (this.#state !== 'joined') return
+    if (this.#state !== 'joined' || this.#deaf) return
     if (!binary && !isUtf8(data)) {
       this.log.error({}, 'the media server sent text that is not UTF-8')
       this.end({ code: CloseCode.internalError, reason: 'the media server sent text that is not UTF-8', cause: 'bad message' })
@@ -227,7 +246,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   skip (): void {
-    if (this.#state === 'joined') this.#down.skip()
+    if (this.#state === 'joined' && !this.#deaf) this.#down.skip()
   }
 
   ack (received: number): void {

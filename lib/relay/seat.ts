@@ -10,6 +10,8 @@ export interface Seated {
   uplinkAck (received: number): void
   /** The link is gone. */
   unseated (reason: LeaveReason): void
+  /** The link is to end, after what is under way. */
+  retire (reason: LeaveReason, forGood: boolean): Promise<void>
 }
 
 /**
@@ -59,5 +61,10 @@ export class Seat<P extends Seated = Seated> {
   /** The link is of no more use. */
   end (reason: LeaveReason): void {
     this.#peer?.unseated(reason)
+  }
+
+  /** The link is to end, after what is under way; a session that can goes on, here or, with `forGood`, elsewhere. */
+  retire (reason: LeaveReason, forGood: boolean): void {
+    void this.#peer?.retire(reason, forGood)
   }
 }

@@ -4,6 +4,7 @@ import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { FakeClient, ManualClock, fakeFrame } from '../../lib/testing/index.js'
+import type { UpgradeRefused } from '../../lib/testing/index.js'
 import trunkline from '../../plugins/trunkline.js'
 import { calls, startApp, startMediaServer } from '../support.js'
 
@@ -202,31 +203,33 @@ t.test('an app that closes does not wait for all that it has been told', async (
   t.equal(told, 1)
 })
 
-t.test('a client that a hook of the app\'s own holds up until it closes is told so too', async (t) => {
-  const server = await startMediaServer(t)
-  let release = (): void => {}
-  let reached = (): void => {}
-  const held = new Promise<void>((resolve) => { release = resolve })
-  const waiting = new Promise<void>((resolve) => { reached = resolve })
-  const { app, base, join } = await startApp(t, server.options, {
-    before: (app) => {
-      app.addHook('onRequest', async (request) => {
-        if (!request.url.startsWith('/socket')) return
-        reached()
-        await held
-      })
-    }
+for (const [hook, outcome] of [['onRequest', 503], ['preHandler', { code: 1012, reason: 'restarting' }]] as const) {
+  t.test(`a client that the app's own ${hook} holds up until it closes is told so too`, async (t) => {
+    const server = await startMediaServer(t)
+    let release = (): void => {}
+    let reached = (): void => {}
+    const held = new Promise<void>((resolve) => { release = resolve })
+    const waiting = new Promise<void>((resolve) => { reached = resolve })
+    const { app, base, join } = await startApp(t, server.options, {
+      before: (app) => {
+        app.addHook(hook as 'preHandler', async (request) => {
+          if (!request.url.startsWith('/socket')) return
+          reached()
+          await held
+        })
+      }
+    })
+    const first = await join()
+    const client = FakeClient.connect(`${base}/socket/peer/websocket`).then(async ({ closed }) => await closed, ({ statusCode }: UpgradeRefused) => statusCode)
+    await waiting
+    const closed = app.close()
+    // By now the others have been closed.
+    await first.closed
+    release()
+    t.same(await client, outcome)
+    await closed
   })
-  const first = await join()
-  const client = FakeClient.connect(`${base}/socket/peer/websocket`)
-  await waiting
-  const closed = app.close()
-  // By now the others have been closed.
-  await first.closed
-  release()
-  t.same(await (await client).closed, { code: 1012, reason: 'restarting' })
-  await closed
-})
+}
 
 t.test('clients that come while the app closes do not hold it up', async (t) => {
   const server = await startMediaServer(t)
@@ -246,14 +249,24 @@ t.test('clients that come while the app closes do not hold it up', async (t) => 
   const client = await join()
   client.send('x')
   await server.receive('text')
+  // They have connected, have said the half of what they want, and will just stay.
+  const slow = await Promise.all(['/rooms/1/signaling', '/nowhere'].map(async (path) => {
+    const socket = net.connect(Number(host.split(':')[1]), '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    const request = `GET ${path}?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+    await new Promise<void>((resolve) => socket.write(request.slice(0, 30), () => resolve()))
+    const answer = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+    return { rest: () => socket.write(request.slice(30)), answer }
+  }))
+  // They are known to the server by the time that it has answered somebody who came after them.
+  await fetch(`http://${host}/`).then(async (response) => await response.text())
   const closed = app.close()
   await left.seen
-  for (const path of ['/rooms/1/signaling', '/nowhere']) await t.rejects(FakeClient.connect(`${base}${path}?token=x`), { message: /503/ })
-  // One that asks for an upgrade and then just stays.
-  const stays = net.connect(Number(host.split(':')[1]), '127.0.0.1')
-  t.teardown(() => stays.destroy())
-  stays.write(`GET /rooms/1/signaling?token=x HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
-  await new Promise((resolve) => stays.once('data', resolve))
+  await t.rejects(FakeClient.connect(`${base}/rooms/1/signaling?token=x`), { message: /ECONNREFUSED/ }, 'nobody listens any more')
+  for (const { rest, answer } of slow) {
+    rest()
+    t.match(await answer, /^HTTP\/1.1 503/)
+  }
   release()
   await closed
   t.equal(app.server.listening, false)

@@ -1,15 +1,16 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { CloseCode } from '../../lib/close-codes.js'
 import { Connections } from '../../lib/connections.js'
 import { ClientSocket } from '../../lib/dialects/client-socket.js'
 import { trunklineDialect } from '../../lib/dialects/trunkline.js'
+import { Drain } from '../../lib/drain.js'
 import { silentLogger } from '../../lib/logger.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
 import { Admission } from '../../lib/relay/admission.js'
 import type { CheckedIdentity, Credentials, Identity } from '../../lib/relay/admission.js'
 import { Hooks } from '../../lib/relay/hooks.js'
 import type { ForwardResult, MediaEvent } from '../../lib/relay/hooks.js'
+import { RESTART } from '../../lib/relay/peer.js'
 import type { LeaveCause, Peer } from '../../lib/relay/peer.js'
 import { refusalOf } from '../../lib/relay/refusal.js'
 import { Relay } from '../../lib/relay/relay.js'
@@ -47,7 +48,8 @@ export class Backend extends Process {
   outage = { ms: 0, until: 0 }
   readonly #world: World
   readonly #admission: Admission<Upgrade, Said>
-  readonly #connections = new Connections()
+  readonly #connections: Connections
+  readonly #drain: Drain
   readonly #upgrading = new Set<Connection>()
   /** What the app knows of its peers. */
   readonly #told = new Map<Peer<Said>, 'joining' | 'joined' | 'left'>()
@@ -57,7 +59,9 @@ export class Backend extends Process {
     this.#world = world
     this.lastSound = world.now
     const { settings, encoding, trunkWindowBytes, trunkQueueBytes } = world.setup
-    const { limits, heartbeat, token } = settings
+    const { limits, heartbeat, token, drain } = settings
+    const random = world.random.next
+    this.#connections = new Connections({ clock: this.clock, drain, random })
     const hooks = new Hooks<Said>(limits.hookMs, this.clock)
     hooks.add('onPeerJoin', async (peer) => await this.#joined(peer))
     hooks.add('onPeerLeave', (peer, { cause }) => this.#left(peer, cause))
@@ -81,6 +85,17 @@ export class Backend extends Process {
       log: silentLogger
     })
     this.#admission = new Admission(async (_upgrade, credentials) => await this.#authenticate(credentials), limits, this.clock)
+    this.#drain = new Drain({
+      options: drain,
+      perSecond: world.setup.letInPerSecond,
+      closeMs: limits.closeMs,
+      connections: this.#connections,
+      admission: this.#admission,
+      relay: this.relay,
+      clock: this.clock,
+      log: silentLogger,
+      random
+    })
     this.relay.start()
   }
 
@@ -139,6 +154,7 @@ export class Backend extends Process {
         }
       }
     })
+    if (this.draining) client.retire(RESTART, true)
   }
 
   override die (silently: boolean): void {
@@ -149,9 +165,7 @@ export class Backend extends Process {
   /** A deploy: it lets go of everybody, in good order. */
   async drain (): Promise<void> {
     this.draining = true
-    this.#admission.close()
-    await Promise.all([this.relay.drain(), this.#connections.close(CloseCode.restart, 'restarting')])
-    await this.relay.stop()
+    await this.#drain.run()
     this.alive = false
     this.check(true)
   }

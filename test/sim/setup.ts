@@ -18,6 +18,8 @@ export interface Setup {
   tokenMs: number
   /** How often something goes wrong, beside everything else that happens. */
   faults: number
+  /** How many clients a backend takes its successor to let in per second: by it, it lets go of its own. */
+  letInPerSecond: number
   settings: Settings
 }
 
@@ -44,6 +46,7 @@ export function makeSetup (random: Random): Setup {
     trunkQueueBytes: random.pick([2_000, 20_000, 1024 * 1024]),
     tokenMs: random.chance(0.25) ? 9_000 : 0,
     faults: random.pick([2, 5, 9]),
+    letInPerSecond: random.pick([1, 3, 1_000]),
     settings: checkOptions({
       authenticate: () => {},
       mediaServer: { url: 'ws://media' },
