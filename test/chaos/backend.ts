@@ -36,6 +36,8 @@ await app.register(trunkline, {
   // Clients that have been away send all at once what they kept: nobody is to be sent away for that.
   limits: { messagesPerSecond: 10_000, messageBurst: 10_000 },
   heartbeat: { clientMs: 1_000, trunkMs: 1_000 },
+  // Small enough that a drain takes a while.
+  limits: { authPerSecond: 100 },
   authenticate: async (_request, { token }) => {
     await sleep(1)
     return JSON.parse(token) as Identity
@@ -58,9 +60,13 @@ function look (event: MediaEvent): undefined | string | Buffer | Promise<undefin
   }
 }
 
-process.on('SIGTERM', () => { void app.close().then(() => process.exit(0)) })
-
 await listenAgain(port, (at) => app.listen({ port: at, host: '127.0.0.1' }))
 serve({ port: (app.server.address() as AddressInfo).port }, {
-  state: async (): Promise<BackendState> => ({ stats: app.trunkline.stats(), heapBytes: await heapBytes() })
+  state: async (): Promise<BackendState> => ({ stats: app.trunkline.stats(), heapBytes: await heapBytes() }),
+  /** Answers as soon as somebody else can have the port. */
+  close: async () => {
+    void app.close().then(() => process.exit(0))
+    while (app.server.listening) await new Promise((resolve) => { setImmediate(resolve) })
+    return 'closing'
+  }
 })

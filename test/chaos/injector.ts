@@ -15,7 +15,7 @@ export interface Pace {
 }
 
 export const BACKEND_KILLED = 'backend killed'
-export const BACKEND_DRAINED = 'backend drained'
+export const BACKEND_DRAINED = 'backend drained and replaced'
 export const MEDIA_SERVER_KILLED = 'media server killed'
 
 export interface InjectorOptions {
@@ -100,15 +100,18 @@ export class Injector {
     const { stage, clients } = this.#options
     this.#count(kind)
     backend.fates[backend.generation] = kind
+    let wentByItself = Promise.resolve(true)
     if (kind === BACKEND_KILLED) {
       backend.process.kill()
       await backend.process.gone
-    } else if (!await backend.process.terminate()) {
-      throw new Error(`${backend.name} did not close in time`)
+      await this.#missed(random)
+    } else {
+      // Its successor is there while it is still letting go of its clients.
+      wentByItself = (await backend.process.retire()).gone
     }
-    await this.#missed(random)
     await stage.replaceBackend(backend)
     for (const client of clients) if (client.backend === backend) client.moveTo(backend)
+    if (!await wentByItself) throw new Error(`${backend.name} did not close in time`)
   }
 
   async #missed (random: Random): Promise<void> {

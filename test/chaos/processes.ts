@@ -75,15 +75,19 @@ export class Process {
     this.#process.kill('SIGKILL')
   }
 
-  /** SIGTERM. Resolves when it is gone; whether it went by itself. */
-  async terminate (): Promise<boolean> {
+  /** Asks it to end. Resolves when others can have its place; `gone`, to whether it went by itself, when it is gone. */
+  async retire (): Promise<{ gone: Promise<boolean> }> {
     this.#mayEnd = true
+    await this.ask('close')
+    return { gone: this.#inTime() }
+  }
+
+  async #inTime (): Promise<boolean> {
     let inTime = true
     const timer = setTimeout(() => {
       inTime = false
       this.kill()
     }, END_MS)
-    this.#process.kill('SIGTERM')
     await this.gone
     clearTimeout(timer)
     return inTime
