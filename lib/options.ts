@@ -51,9 +51,9 @@ const Token = Type.Object({
 }, { additionalProperties: false })
 
 const Drain = Type.Object({
-  deadlineMs: milliseconds(8_000, 'For all clients to be gone when the app closes. Beyond: they are cut.'),
-  spreadMs: milliseconds(5_000, 'The longest over which clients are closed when the app closes; few are closed faster.'),
-  maxConnectionAgeMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'After which each link is closed with 1012, so that its client comes back, perhaps elsewhere. Default: never.' }))
+  deadlineMs: milliseconds(8_000, 'For all clients to be gone, and all hooks to end, when the app drains or closes. Beyond: they are cut, and abandoned. A second more must be less than the `pluginTimeout` of Fastify, by default 10 s.'),
+  spreadMs: milliseconds(5_000, 'The longest over which clients are closed when the app drains or closes; few are closed faster, `limits.authPerSecond` of them in a second.'),
+  maxConnectionAgeMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'After which, less up to a tenth, each link is closed with 1012, so that its client comes back, perhaps elsewhere; with its session where it has one. Default: never.' }))
 }, { additionalProperties: false })
 
 const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"

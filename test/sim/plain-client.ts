@@ -65,7 +65,7 @@ export class PlainClient extends Client {
     if (this.identity !== null) this.excuse('taken over')
     // What comes late on a link that was frozen was true when it was said.
     const expected = this.#leaving || backend === null || harmed ||
-      (code === CloseCode.restart && backend.draining) ||
+      (code === CloseCode.restart && (backend.draining || setup.settings.drain.maxConnectionAgeMs !== undefined)) ||
       (code === CloseCode.mediaServerReset && (this.excuses.size > 0 || away >= WINDOW_MS)) ||
       (code === CloseCode.trunkLost && away >= WINDOW_MS) ||
       (code === CloseCode.tryAgainLater && away + SLACK_MS >= setup.settings.limits.openMs) ||

@@ -54,7 +54,8 @@ export function makeSetup (random: Random): Setup {
       limits: { openMs: 3_000, authMs: 3_000, uplinkQueueBytes: random.pick([2_000, 64 * 1024]), downlinkQueueBytes: downlinkBytes, downlinkBytes },
       heartbeat: { clientMs: CLIENT_BEAT_MS, trunkMs: TRUNK_BEAT_MS },
       resume: { windowMs: WINDOW_MS },
-      token: { refreshMs: 4_000, graceMs: 3_000 }
+      token: { refreshMs: 4_000, graceMs: 3_000 },
+      ...random.chance(0.3) && { drain: { maxConnectionAgeMs: random.pick([3_000, 12_000]) } }
     })
   }
 }

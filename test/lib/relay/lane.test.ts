@@ -203,3 +203,34 @@ t.test('a hook that fails ends the peer, also when its event was forgotten meanw
   await turn()
   t.match(failed, [{ message: 'oops' }])
 })
+
+t.test('flushed: told when nothing waits and no hook is busy, and not before', async (t) => {
+  const { lane, delivered, answers } = drive((n) => n < 3, 1)
+  const flushes: string[] = []
+  const flush = (name: string): void => { void lane.flushed().then(() => flushes.push(name)) }
+  flush('one that is empty')
+  await turn()
+  for (const n of [1, 2, 3]) lane.push(Buffer.from(String(n)), false)
+  flush('one that is held')
+  lane.open()
+  await turn()
+  for (let i = 0; i < 2; i++) {
+    t.same(flushes, ['one that is empty'])
+    answers.shift()!(undefined)
+    await turn()
+  }
+  t.same(delivered, ['1+', '2+', '3+'])
+  t.same(flushes, ['one that is empty', 'one that is held'])
+
+  for (const [name, end] of [['reset', () => lane.reset()], ['closed', () => { void lane.close() }]] as const) {
+    lane.hold()
+    lane.push(Buffer.from('4'), false)
+    flush(name)
+    await turn()
+    t.not(flushes.at(-1), name)
+    end()
+    await turn()
+    t.equal(flushes.at(-1), name, 'what waited is forgotten')
+    lane.open()
+  }
+})
