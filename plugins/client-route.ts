@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lib/clock.js'
@@ -8,9 +9,10 @@ import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import type { Settings } from '../lib/options.js'
 import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
 import { RESTART } from '../lib/relay/peer.js'
-import { refusalOf } from '../lib/relay/refusal.js'
-import type { Refusal } from '../lib/relay/refusal.js'
+import { Refusal, busy, refusalOf } from '../lib/relay/refusal.js'
+import type { Refusals } from '../lib/relay/refusals.js'
 import type { Relay } from '../lib/relay/relay.js'
+import type { Visitor } from '../lib/relay/turnstile.js'
 import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
 
 /** What a route needs of the plugin. */
@@ -20,11 +22,12 @@ export interface RouteContext<Metadata> {
   relay: Relay<Metadata>
   admission: Admission<FastifyRequest, Metadata>
   connections: Connections
+  refused: Refusals
 }
 
 /** The route of one dialect: who is let in through it, and to whom its sockets are given. */
 export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dialect: Dialect, context: RouteContext<Metadata>): void {
-  const { settings, admission, relay, connections, clock } = context
+  const { settings, admission, relay, connections, refused, clock } = context
   const { limits } = settings
   const identities = new WeakMap<FastifyRequest, CheckedIdentity<Metadata>>()
   const refusals = new WeakMap<FastifyRequest, Refusal>()
@@ -39,11 +42,11 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       try {
         if (admission.closed !== null) throw admission.closed
         checkOrigin(request, settings.origins)
-        if (dialect.credentials(protocols) === 'upgrade') identities.set(request, await admission.admit(request, credentialsOf(request, settings.cookie)))
+        if (dialect.credentials(protocols) === 'upgrade') identities.set(request, await admitUpgrade(request))
       } catch (error) {
         const refusal = refusalOf(error)
-        if (!dialect.refusesByCode(protocols)) return await refuse(request, reply, refusal)
-        logRefusal(request, refusal)
+        note(request, refusal)
+        if (!dialect.refusesByCode(protocols)) return await refuse(reply, refusal)
         refusals.set(request, refusal)
       }
     }
@@ -53,7 +56,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, connections.counts, clock, request.log)
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
-    if (isOneTooMany) client.close(CloseCode.tryAgainLater, 'too many at once')
+    if (isOneTooMany) turnAway(client, dialect, request)
     connections.add(client, isKnown || isOneTooMany)
     socket.once('close', () => connections.delete(client))
     const door: Door = {
@@ -65,16 +68,16 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       heartbeatMs: settings.heartbeat.clientMs,
       protocol: socket.protocol,
       refused: refusals.get(request) ?? null,
-      async admit (token) {
+      async admit (token, isIn = false) {
         // Whatever the dialect makes of it, and whichever subprotocol was agreed on.
         const refusal = refusals.get(request)
         if (refusal !== undefined) throw refusal
-        const identity = identities.get(request) ?? await admit(request, token)
+        const identity = identities.get(request) ?? await admit(request, token, { isIn, gone: client.gone })
         connections.known(client)
         return {
-          enter: (link, claim) => relay.enter(identity, link, claim, request.log),
+          enter: (link, claim) => noting(request, () => relay.enter(identity, link, claim, request.log)),
           // The relay made it: there is no other kind.
-          renew: (session, claim) => relay.renew(identity, session as ReturnType<typeof relay.enter>, claim)
+          renew: (session, claim) => noting(request, () => relay.renew(identity, session as ReturnType<typeof relay.enter>, claim))
         }
       }
     }
@@ -84,13 +87,54 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
   })
 
   /** Of who shows in a message who they are, or has shown it with the upgrade and brings no token in the message. */
-  async function admit (request: FastifyRequest, token: string | null): Promise<CheckedIdentity<Metadata>> {
+  async function admit (request: FastifyRequest, token: string | null, visitor: Visitor): Promise<CheckedIdentity<Metadata>> {
     try {
-      return await admission.admit(request, token === null ? credentialsOf(request, settings.cookie) : { token, from: 'message' })
+      return await admission.admit(request, token === null ? credentialsOf(request, settings.cookie) : { token, from: 'message' }, visitor)
     } catch (error) {
-      logRefusal(request, refusalOf(error))
+      note(request, refusalOf(error))
       throw error
     }
+  }
+
+  /** Of who shows with the upgrade who they are: the connection may be gone before it is their turn. */
+  async function admitUpgrade (request: FastifyRequest): Promise<CheckedIdentity<Metadata>> {
+    const credentials = credentialsOf(request, settings.cookie)
+    // Absent where @fastify/websocket injects a connection that is no network's.
+    const socket: Socket | undefined = request.raw.socket
+    const gone = new AbortController()
+    const abort = (): void => gone.abort()
+    for (const event of ['end', 'close']) socket?.on(event, abort)
+    // Nobody reads it yet, and so nobody would see its end. What it sends meanwhile stays in it, bounded, for whoever reads it then.
+    socket?.read(0)
+    try {
+      return await admission.admit(request, credentials, { gone: gone.signal })
+    } finally {
+      for (const event of ['end', 'close']) socket?.removeListener(event, abort)
+    }
+  }
+
+  /** One more than there may be of those who have not shown who they are. */
+  function turnAway (client: ClientSocket, dialect: Dialect, request: FastifyRequest): void {
+    const refusal = refusals.get(request) ?? busy('too many at once', undefined, admission.turnstile.comeBackMs())
+    if (!refusals.has(request)) note(request, refusal)
+    if (dialect.refusesByCode(protocolsOf(request))) refusals.set(request, refusal)
+    else client.close(refusal.code, refusal.message)
+  }
+
+  function noting<T> (request: FastifyRequest, act: () => T): T {
+    try {
+      return act()
+    } catch (error) {
+      if (error instanceof Refusal) note(request, error)
+      throw error
+    }
+  }
+
+  function note (request: FastifyRequest, refusal: Refusal): void {
+    // Nobody hears of it who has gone by itself.
+    if (refusal.code === CloseCode.goingAway) return
+    refused.count(refusal)
+    logRefusal(request, refusal)
   }
 }
 
@@ -98,17 +142,17 @@ function protocolsOf ({ headers }: FastifyRequest): string[] {
   return (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
 }
 
-async function refuse (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Promise<void> {
-  logRefusal(request, refusal)
-  const { httpStatus, message } = refusal
-  if (httpStatus === 503 || httpStatus === 429) reply.header('retry-after', '1')
-  await reply.code(httpStatus).send({ statusCode: httpStatus, error: message, message, code: refusal.code })
+async function refuse (reply: FastifyReply, { httpStatus, message, code, afterMs }: Refusal): Promise<void> {
+  // Whole seconds, by RFC 9110, 10.2.3.
+  if (httpStatus === 503 || httpStatus === 429) reply.header('retry-after', Math.max(1, Math.ceil((afterMs ?? 0) / 1_000)))
+  await reply.code(httpStatus).send({ statusCode: httpStatus, error: message, message, code })
 }
 
 function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
   const { origin } = request.headers
   const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }), ...(cause === undefined ? {} : { err: cause }) }
-  if (httpStatus >= 500) request.log.error(fields, 'a client could not be authenticated')
+  // Without a cause it is for want of room, which is no fault, and comes by the thousand.
+  if (httpStatus >= 500 && cause !== undefined) request.log.error(fields, 'a client could not be authenticated')
   else request.log.info(fields, 'a client is refused')
 }
 

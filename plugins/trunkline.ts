@@ -15,12 +15,13 @@ import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
 import type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
 import { Admission } from '../lib/relay/admission.js'
-import type { Authenticate } from '../lib/relay/admission.js'
+import type { AdmissionStats, Authenticate } from '../lib/relay/admission.js'
 import { Hooks } from '../lib/relay/hooks.js'
 import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
 import type { Driver, TrunkState } from '../lib/relay/media-server.js'
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
+import { Refusals } from '../lib/relay/refusals.js'
 import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
 import { addClientRoute } from './client-route.js'
@@ -70,6 +71,10 @@ export interface TrunklineStats extends RelayStats {
   draining: boolean
   /** Clients' sockets that were closed since the start, by the code that either side said first; 1006: neither did. */
   closes: Record<number, number>
+  /** The calls of `authenticate`. */
+  auth: AdmissionStats
+  /** How many were refused, by reason. */
+  refused: Record<string, number>
 }
 
 /** `app.trunkline` */
@@ -127,17 +132,19 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     trunkWindowBytes: limits.trunkWindowBytes,
     trunkQueueBytes: limits.trunkQueueBytes
   })
+  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
   const relay = new Relay({
     mediaServer,
     hooks,
     duplicate: settings.duplicate,
     limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },
     token: settings.token,
+    turnstile: admission.turnstile,
     clock,
     log: app.log
   })
   const connections = new Connections({ clock, drain: settings.drain, random: Math.random })
-  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
+  const refused = new Refusals()
   const drain = new Drain({
     options: settings.drain, perSecond: limits.authPerSecond, closeMs: limits.closeMs, connections, admission, relay, clock, log: app.log, random: Math.random
   })
@@ -152,7 +159,9 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
     drain: () => drain.run(),
-    stats: () => ({ ...relay.stats(), links: connections.size, ...connections.counts, draining: drain.begun, closes: connections.closes })
+    stats: () => ({
+      ...relay.stats(), links: connections.size, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
+    })
   } satisfies Trunkline)
 
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
@@ -160,7 +169,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   app.addHook('onReady', async () => relay.start())
   await bringWebsocket(app, settings)
 
-  const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections }
+  const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
     const dialect = DIALECTS[name]!

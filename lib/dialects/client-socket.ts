@@ -64,6 +64,7 @@ export class ClientSocket {
   #messageBytes: number
   /** Bytes that were left of earlier turns. */
   #unsent = 0
+  #gone: AbortController | null = null
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
@@ -115,6 +116,13 @@ export class ClientSocket {
   /** With what it was closed, by whichever side was first to say so; null: not yet. */
   get closeCode (): number | null {
     return this.#code
+  }
+
+  /** Aborted as soon as nobody can be served on it any more. */
+  get gone (): AbortSignal {
+    this.#gone ??= new AbortController()
+    if (this.#state !== 'open' || this.#ended !== null) this.#gone.abort()
+    return this.#gone.signal
   }
 
   /** Who hears of it from now on; at once, if it has ended already. */
@@ -177,6 +185,7 @@ export class ClientSocket {
     if (this.#state !== 'open') return
     this.#state = 'closing'
     this.#code ??= code
+    this.#gone?.abort()
     this.#preAuth?.()
     this.#heartbeat.stop()
     this.#throttle.stop()
@@ -250,6 +259,7 @@ export class ClientSocket {
     if (this.#ended !== null) return
     this.#ended = reason
     this.#code ??= reason.code
+    this.#gone?.abort()
     this.#observer?.ended(reason)
   }
 }

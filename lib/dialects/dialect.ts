@@ -54,9 +54,10 @@ export interface Door {
   readonly refused: Error | null
   /**
    * Who this is. With no token: what was shown with the upgrade.
+   * @param isIn whether it was let in before on this connection, and only shows anew who it is
    * @throws Refusal
    */
-  admit (token: string | null): Promise<Admitted>
+  admit (token: string | null, isIn?: boolean): Promise<Admitted>
 }
 
 /** A client that was let in. */

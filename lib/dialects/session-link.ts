@@ -202,7 +202,7 @@ export class SessionLink implements Link {
     const { id, client = '', token, resume } = join
     const claim: Claim = { ...NEW, ...resume, asker: client, turn: id }
     try {
-      const admitted = await this.#door.admit(token === undefined || token === '' ? null : token)
+      const admitted = await this.#door.admit(token === undefined || token === '' ? null : token, this.#session !== null)
       if (this.#stateNow !== 'joining') return
       if (this.#latest !== join) {
         await this.#admit(this.#latest!)

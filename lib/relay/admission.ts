@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
+import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
 import { isId } from '../ids.js'
-import { busy, notAuthenticated, refusalOf } from './refusal.js'
-import type { Refusal } from './refusal.js'
+import { Refusal, busy, notAuthenticated, refusalOf } from './refusal.js'
+import { Turnstile } from './turnstile.js'
+import type { TurnstileLimits, TurnstileStats, Visitor } from './turnstile.js'
 
 /** What a client brought to show who it is. */
 export interface Credentials {
@@ -45,13 +47,16 @@ export interface CheckedIdentity<Metadata> {
 /** The app's function: it throws, or says who it is. */
 export type Authenticate<Request, Metadata> = (request: Request, credentials: Credentials) => Identity<Metadata> | Promise<Identity<Metadata>>
 
-export interface AdmissionLimits {
+export interface AdmissionLimits extends TurnstileLimits {
   /** Milliseconds for `authenticate` to answer. */
   hookMs: number
-  /** How many may be asked about at once. */
-  concurrentAuth: number
-  /** How many may wait for their turn. */
-  waitingAuth: number
+}
+
+export interface AdmissionStats extends TurnstileStats {
+  /** Calls of `authenticate` that have taken longer than `hookMs`, and still run. */
+  overdue: number
+  /** Calls of `authenticate` that were not waited for any more, since the start: they may run for ever. */
+  abandoned: number
 }
 
 /** Bytes of the metadata's JSON, for the hooks and for the media server. */
@@ -60,36 +65,59 @@ const FIELDS = ['roomId', 'peerId', 'subject', 'metadata', 'expiresAt']
 /** A moment before 1973 in milliseconds, or one of these days in seconds. */
 const SURELY_SECONDS = 1e11
 
-/** The door: runs the app's `authenticate`, so many at a time, and checks what it says. */
+/**
+ * A call of `authenticate` that is too late keeps its turn until it ends, as it may go on asking whatever could not answer in
+ * time; but no longer than so many times `hookMs`, since one that never ends would take the turn for ever.
+ */
+const ABANDONED_HOOKS = 12
+
+/** The longest that one timer of Node holds, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1
+
+/** One call of `authenticate`. */
+interface Call {
+  /** Answers in its place. */
+  giveUp: (refusal: Refusal) => void
+  isOverdue: boolean
+  timer: Timer
+}
+
+/** The door: runs the app's `authenticate`, so many at a time and in a second, and checks what it says. */
 export class Admission<Request, Metadata> {
   readonly #authenticate: Authenticate<Request, Metadata>
   readonly #limits: AdmissionLimits
   readonly #clock: Clock
-  readonly #waiting: Array<{ go: () => void, refuse: (refusal: Refusal) => void }> = []
-  readonly #asked = new Set<(refusal: Refusal) => void>()
-  #running = 0
+  readonly turnstile: Turnstile
+  readonly #calls = new Set<Call>()
+  #abandoned = 0
   #closed: (() => Refusal) | null = null
 
   constructor (authenticate: Authenticate<Request, Metadata>, limits: AdmissionLimits, clock: Clock) {
     this.#authenticate = authenticate
     this.#limits = limits
     this.#clock = clock
+    this.turnstile = new Turnstile(limits, clock)
   }
 
-  /** @throws Refusal with the app's error as its cause */
-  async admit (request: Request, credentials: Credentials): Promise<CheckedIdentity<Metadata>> {
-    await this.#turn()
+  /**
+   * A visitor that is gone while it waits gives up its place, and `authenticate` does not hear of it.
+   * @throws Refusal with the app's error as its cause; for want of room, with `afterMs`
+   */
+  async admit (request: Request, credentials: Credentials, visitor: Visitor = {}): Promise<CheckedIdentity<Metadata>> {
     try {
-      if (this.#closed !== null) throw this.#closed()
-      return check(await this.#inTime(request, credentials), credentials, this.#clock.now())
+      await this.turnstile.enter(visitor)
+    } catch (error) {
+      throw error instanceof Refusal ? error : leftAlone(error)
+    }
+    try {
+      return check(await this.#ask(request, credentials, visitor), credentials, this.#clock.now())
     } catch (error) {
       throw refusalOf(error)
-    } finally {
-      // The turn is handed on, so that nobody slips in between.
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#running--
-      else next.go()
     }
+  }
+
+  stats (): AdmissionStats {
+    return { ...this.turnstile.stats(), overdue: [...this.#calls].filter(({ isOverdue }) => isOverdue).length, abandoned: this.#abandoned }
   }
 
   /** Whether nobody is let in any more: what whoever comes is told. */
@@ -100,34 +128,53 @@ export class Admission<Request, Metadata> {
   /** Lets nobody in any more, whoever waits included. @param refusal made for each of them */
   close (refusal: () => Refusal): void {
     this.#closed = refusal
-    for (const { refuse } of this.#waiting.splice(0)) refuse(refusal())
-    for (const refuse of this.#asked) refuse(refusal())
-  }
-
-  async #turn (): Promise<void> {
-    if (this.#closed !== null) throw this.#closed()
-    if (this.#running >= this.#limits.concurrentAuth) {
-      if (this.#waiting.length >= this.#limits.waitingAuth) throw busy('too many at once')
-      await new Promise<void>((resolve, reject) => { this.#waiting.push({ go: resolve, refuse: reject }) })
-    } else {
-      this.#running++
+    this.turnstile.close(refusal)
+    for (const { giveUp, timer } of this.#calls) {
+      giveUp(refusal())
+      timer.cancel()
     }
   }
 
-  async #inTime (request: Request, credentials: Credentials): Promise<Identity<Metadata>> {
+  async #ask (request: Request, credentials: Credentials, { gone }: Visitor): Promise<Identity<Metadata>> {
+    // Between its turn and here there is a promise.
+    const refusal = this.#closed?.() ?? (gone?.aborted === true ? leftAlone() : null)
+    if (refusal !== null) {
+      this.turnstile.leave()
+      throw refusal
+    }
     const { hookMs } = this.#limits
     let giveUp = (_refusal: Refusal): void => {}
     const late = new Promise<never>((_resolve, reject) => { giveUp = reject })
-    const timer = this.#clock.after(hookMs, () => giveUp(busy('try again later', new HookTimeoutError('authenticate', hookMs))))
-    this.#asked.add(giveUp)
-    try {
-      // In a promise of its own, so that a synchronous throw is no different.
-      return await Promise.race([late, Promise.resolve().then(() => this.#authenticate(request, credentials))])
-    } finally {
-      timer.cancel()
-      this.#asked.delete(giveUp)
-    }
+    const call: Call = { giveUp, isOverdue: false, timer: this.#clock.after(hookMs, () => this.#late(call)) }
+    this.#calls.add(call)
+    // In a promise of its own, so that a synchronous throw is no different.
+    const answer = Promise.resolve().then(() => this.#authenticate(request, credentials))
+    const over = (): void => this.#over(call)
+    answer.then(over, over)
+    return await Promise.race([late, answer])
   }
+
+  #late (call: Call): void {
+    const { hookMs } = this.#limits
+    call.isOverdue = true
+    call.giveUp(busy('try again later', new HookTimeoutError('authenticate', hookMs)))
+    call.timer = this.#clock.after(Math.min(hookMs * (ABANDONED_HOOKS - 1), LONGEST_MS), () => {
+      this.#abandoned++
+      this.#over(call)
+    })
+  }
+
+  /** The turn ends with the function, or when that is not waited for any more; not twice. */
+  #over (call: Call): void {
+    if (!this.#calls.delete(call)) return
+    call.timer.cancel()
+    this.turnstile.leave()
+  }
+}
+
+/** Said to nobody. */
+function leftAlone (cause?: unknown): Refusal {
+  return new Refusal(CloseCode.goingAway, 503, 'the client is gone', cause)
 }
 
 function check<Metadata> (identity: unknown, { token }: Credentials, now: number): CheckedIdentity<Metadata> {

@@ -20,7 +20,7 @@ export class Refusal extends Error {
 export const EXPIRED = 'expired token'
 
 export const notAuthenticated = (reason: string, cause?: unknown): Refusal => new Refusal(CloseCode.notAuthenticated, 401, reason, cause)
-export const busy = (reason: string, cause?: unknown): Refusal => new Refusal(CloseCode.tryAgainLater, 503, reason, cause)
+export const busy = (reason: string, cause?: unknown, afterMs: number | null = null): Refusal => new Refusal(CloseCode.tryAgainLater, 503, reason, cause, afterMs)
 
 /**
  * What a throwing `authenticate` means: by its `statusCode` (or `status`) 403 forbidden, 404 no such room, 429 too many,

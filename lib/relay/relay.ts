@@ -12,11 +12,13 @@ import { RESTART } from './peer.js'
 import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
+import { Recall } from './recall.js'
 import { Refusal, busy } from './refusal.js'
 import type { PeerLimits, PeerServices } from './peer-services.js'
 import { RelayedPeer } from './relayed-peer.js'
 import type { Seat } from './seat.js'
 import type { TokenLifeOptions } from './token-life.js'
+import type { Turnstile } from './turnstile.js'
 
 export interface RelayLimits extends PeerLimits {
   /** Live peers in this process at most. */
@@ -34,6 +36,8 @@ export interface RelayOptions<Metadata> {
   duplicate: 'replace' | 'refuse'
   limits: RelayLimits
   token: TokenLifeOptions
+  /** Where those who are asked to come back show who they are. */
+  turnstile: Pick<Turnstile, 'perSecond' | 'room' | 'comeBackMs'>
   clock: Clock
   log: Logger
 }
@@ -79,6 +83,7 @@ export class Relay<Metadata> {
   /** Who says that a session is theirs, while nobody else has said so: in nobody's way, and not to be seen by the app. */
   readonly #claims = new Set<RelayedPeer<Metadata>>()
   readonly #detached: DetachedSessions<RelayedPeer<Metadata>>
+  readonly #recall: Recall<RelayedPeer<Metadata>>
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
   readonly #leaving = new Map<string, Promise<void>>()
@@ -99,6 +104,7 @@ export class Relay<Metadata> {
     this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
     this.#budget = new MemoryBudget(options.limits.bufferedBytes, () => this.#all)
     this.#detached = new DetachedSessions(options.limits.detachedPeers)
+    this.#recall = new Recall(options.turnstile, options.limits.trunkDownMs, options.clock)
     this.#services = {
       hooks: options.hooks,
       clock: options.clock,
@@ -147,7 +153,7 @@ export class Relay<Metadata> {
     }
     // Whether a session goes on that was asked for by its key is for the media server to say.
     present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '')
-    if (this.peers.size + this.#claims.size >= this.#options.limits.peers) throw busy('too many peers')
+    if (this.peers.size + this.#claims.size >= this.#options.limits.peers) throw busy('too many peers', undefined, this.#options.turnstile.comeBackMs())
     const isClaim = identity.peerId === null && claim.key !== ''
     const peer = new RelayedPeer(id, identity, isClaim, log.child({ peerId: id, roomId: identity.roomId }), this.#services)
     if (isClaim) this.#claims.add(peer)
@@ -215,6 +221,7 @@ export class Relay<Metadata> {
    */
   async drain (): Promise<void> {
     this.#closed = this.#closing = true
+    this.#recall.stop()
     for (const peer of this.#all) peer.end(RESTART, true)
     await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
   }
@@ -232,8 +239,13 @@ export class Relay<Metadata> {
     else if (state.state === 'up') log.info({ mediaServer: mediaServer.address, serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
     if (state.state === 'up') {
       this.#orphans.tell()
-      for (const peer of this.#all) peer.trunkUp()
-    } else if (state.state !== 'connecting') for (const peer of this.#all) peer.trunkDown()
+      const peers = this.#all
+      for (const peer of peers) peer.trunkUp()
+      this.#recall.start(peers.filter(({ awaitsRecall }) => awaitsRecall))
+    } else if (state.state !== 'connecting') {
+      this.#recall.stop()
+      for (const peer of this.#all) peer.trunkDown()
+    }
     if (hooks.lists.onTrunk === null) return
     if (this.#trunkStatesTold >= MAX_TRUNK_STATES) {
       log.warn({ state: state.state }, `onTrunk is not told: ${MAX_TRUNK_STATES} states wait for its hooks`)

@@ -10,6 +10,7 @@ import type { Holder } from '../memory-budget.js'
 import type { LeaveCause, LeaveReason, Peer, PeerState } from './peer.js'
 import type { PeerServices } from './peer-services.js'
 import { Presence } from './presence.js'
+import type { Recalled } from './recall.js'
 import { Seat } from './seat.js'
 import type { Seated } from './seat.js'
 import { Title } from './title.js'
@@ -22,7 +23,7 @@ const HELD = new Set<LeaveCause>(['link lost', 'too slow', 'restart'])
  * One session, from the client's link of the moment to the media server: the only room a media event passes between the
  * two. It keeps no event for later: the two ends do, and whatever is under way here when one side is lost comes again.
  */
-export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, Holder {
+export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, Holder, Recalled {
   readonly id: string
   readonly roomId: string
   readonly log: Logger
@@ -91,6 +92,11 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#state === 'detached'
   }
 
+  /** Whether its client waits for its turn to ask, since the trunk is back: no deadline ends it meanwhile. */
+  get awaitsRecall (): boolean {
+    return this.#state === 'waiting' && this.#deadline === null
+  }
+
   // From the relay
 
   /** There is too much in memory: what is kept for one whose link is lost is given up, and so is the link of one that is slow. */
@@ -122,15 +128,24 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     const { asking } = this.title
     if (asking !== null) {
       this.#open(asking)
-      return
+    } else if (this.#seat?.link.resumes === false) {
+      // Its end is in this process, and asks nobody who it is.
+      this.recall()
+    } else {
+      this.#deadline?.cancel()
+      this.#deadline = null
     }
-    // It may take as long again to ask.
+  }
+
+  /** It is its turn to ask: it may take as long as it might have to wait for the trunk. */
+  recall (): void {
     this.#waitForTrunk()
     this.#seat?.link.rejoin('trunk')
   }
 
   trunkDown (): void {
     this.#attachment = null
+    if (this.awaitsRecall) this.#waitForTrunk()
     if (this.#state !== 'opening' && this.#state !== 'joined') return
     this.#transition('waiting')
     this.#waitForTrunk()

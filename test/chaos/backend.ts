@@ -34,10 +34,9 @@ await app.register(trunkline, {
   mediaServer: { url: `ws://127.0.0.1:${trunkPort}`, token: 'chaos', retry: { baseMs: 50, maxMs: 500 } },
   dialects: ['trunkline'],
   // Clients that have been away send all at once what they kept: nobody is to be sent away for that.
-  limits: { messagesPerSecond: 10_000, messageBurst: 10_000 },
+  // And few enough at once that a drain takes a while.
+  limits: { messagesPerSecond: 10_000, messageBurst: 10_000, authPerSecond: 100 },
   heartbeat: { clientMs: 1_000, trunkMs: 1_000 },
-  // Small enough that a drain takes a while.
-  limits: { authPerSecond: 100 },
   authenticate: async (_request, { token }) => {
     await sleep(1)
     return JSON.parse(token) as Identity

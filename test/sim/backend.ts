@@ -75,16 +75,17 @@ export class Backend extends Process {
       return socket as unknown as WebSocket
     }
     const driver = trunklineServer({ url: 'ws://media/trunk', token: 'secret', encoding, retry: { baseMs: 80, maxMs: 1_500 }, dial, random: world.random.next })
+    this.#admission = new Admission(async (_upgrade, credentials) => await this.#authenticate(credentials), limits, this.clock)
     this.relay = new Relay<Said>({
       mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, windowBytes: settings.resume.windowBytes, windowEvents: settings.resume.windowEvents, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
       hooks,
       duplicate: 'replace',
       limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },
       token,
+      turnstile: this.#admission.turnstile,
       clock: this.clock,
       log: silentLogger
     })
-    this.#admission = new Admission(async (_upgrade, credentials) => await this.#authenticate(credentials), limits, this.clock)
     this.#drain = new Drain({
       options: drain,
       perSecond: world.setup.letInPerSecond,
@@ -143,8 +144,8 @@ export class Backend extends Process {
       heartbeatMs: heartbeat.clientMs,
       protocol: socket.protocol,
       refused: null,
-      admit: async (token) => {
-        const admitted = identity ?? await this.#admission.admit(upgrade, { token: token ?? '', from: 'message' })
+      admit: async (token, isIn = false) => {
+        const admitted = identity ?? await this.#admission.admit(upgrade, { token: token ?? '', from: 'message' }, { isIn, gone: client.gone })
         return {
           enter: (link, resumption) => {
             this.#world.entered(admitted.metadata)

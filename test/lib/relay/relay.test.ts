@@ -10,6 +10,7 @@ import type { Accepted, Attachment, AttachmentReceiver, MediaServer, MediaServer
 import type { LeaveCause, Peer } from '../../../lib/relay/peer.js'
 import { Refusal } from '../../../lib/relay/refusal.js'
 import { Relay } from '../../../lib/relay/relay.js'
+import { Turnstile } from '../../../lib/relay/turnstile.js'
 
 // The relay between links and a media server that are both plain models: whatever meets whatever, one link at a time has a
 // peer, what the others still say reaches nobody, each peer that joined leaves once, and the media server learns of each end.
@@ -247,6 +248,7 @@ class History {
       duplicate: 'replace',
       limits: { peers: 100, detachedPeers: 100, bufferedBytes: 1e9, uplinkQueueBytes: 1e6, downlinkQueueBytes: 1e6, openMs: 5_000, trunkDownMs: 20_000, resumeMs: WINDOW_MS },
       token: { refreshMs: 1, graceMs: 1 },
+      turnstile: new Turnstile({ authPerSecond: 1_000, concurrentAuth: 64, waitingAuth: 1_000 }, this.clock),
       clock: this.clock,
       log: silentLogger
     })
