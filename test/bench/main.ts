@@ -14,6 +14,10 @@ if (process.argv[2] === 'fairness') {
   await import('./fairness/main.js')
   process.exit()
 }
+if (process.argv[2] === 'storm') {
+  await import('./storm/main.js')
+  process.exit()
+}
 
 let options: Options
 try {
