@@ -80,13 +80,10 @@ class Client {
 }
 
 const all: Client[] = []
-while (all.length < clients) {
-  while (all.length < clients && all.filter(({ joined }) => joined === 0).length < CONNECTING) all.push(new Client())
-  await moment()
-}
-while (all.some(({ joined }) => joined === 0)) await moment()
 
 serve({}, {
+  /** How many are in, before the storm. */
+  in: () => ({ joined: count(({ joined }) => joined > 0) }),
   mark () {
     attempts = 0
     closes = {}
@@ -113,6 +110,11 @@ serve({}, {
     return { missing: count(({ isWhole }) => !isWhole) }
   }
 })
+
+while (all.length < clients) {
+  for (let waiting = count(({ joined }) => joined === 0); waiting < CONNECTING && all.length < clients; waiting++) all.push(new Client())
+  await moment()
+}
 
 function count (is: (client: Client) => boolean): number {
   return all.filter(is).length

@@ -5,7 +5,7 @@ import type { BackendOptions, BackendReport } from './backend.js'
 import type { LoadOptions } from './load.js'
 import { parseStormOptions, USAGE } from './options.js'
 import type { StormOptions } from './options.js'
-import { WINDOW_MS, timeTo, watch } from './storm.js'
+import { WINDOW_MS, allIn, timeTo, watch } from './storm.js'
 import type { Storm } from './storm.js'
 
 /** `npm run bench -- storm`: thousands of clients come back at once, after a crash of the backend and after a loss of the trunk. */
@@ -25,7 +25,7 @@ const children: Child[] = []
 process.on('exit', () => { for (const child of children) child.kill() })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
-const { clients } = options
+const { clients, profileDir } = options
 let failures = 0
 
 try {
@@ -47,13 +47,14 @@ async function storm (): Promise<void> {
     port, clients: Math.floor((clients + i) / processes)
   } satisfies LoadOptions))
   await Promise.all(loads.map(async (load) => await load.ready()))
+  await allIn(loads, clients)
   console.log(`${clients} clients with sessions in ${processes} processes; authenticate takes 5 ms`)
 
   console.log('\nThe backend is killed, and started anew at once:\n')
   let second: Child | null = null
   const crash = await watch(loads, clients, async () => {
     first.kill()
-    second = start('./storm/backend.js', { mediaPort: trunks.port, port } satisfies BackendOptions)
+    second = start('./storm/backend.js', { mediaPort: trunks.port, port } satisfies BackendOptions, profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`])
     await second.ready()
   })
   conclude(crash, await second!.ask<BackendReport>('report'))
@@ -67,8 +68,8 @@ async function storm (): Promise<void> {
   await media.stop()
 }
 
-function start (module: string, argument: unknown): Child {
-  const child = new Child(module, argument, null)
+function start (module: string, argument: unknown, nodeOptions: string[] = []): Child {
+  const child = new Child(module, argument, null, nodeOptions)
   children.push(child)
   return child
 }

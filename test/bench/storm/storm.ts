@@ -16,13 +16,29 @@ const LOOK_MS = 250
 /** The resume window of both sides: whoever comes later has lost its session. Milliseconds. */
 export const WINDOW_MS = 30_000
 
+/** How long a client may take to get in before the storm, on a slow machine. Milliseconds. */
+const SLOWEST_MS = 30
+
 const WIDTH = 60
+
+/** @throws Error they do not come to be in within a reasonable time */
+export async function allIn (loads: Child[], clients: number): Promise<void> {
+  const deadline = performance.now() + SLOWEST_MS * clients
+  for (let joined = 0; joined < clients;) {
+    if (performance.now() > deadline) throw new Error(`${clients - joined} clients did not get in`)
+    await sleep(LOOK_MS)
+    const each = await Promise.all(loads.map(async (load) => await load.ask<{ joined: number }>('in')))
+    joined = each.reduce((sum, { joined }) => sum + joined, 0)
+  }
+}
 
 /** Breaks something and watches everybody come back, until all have or twice the window is over. */
 export async function watch (loads: Child[], clients: number, breakIt: () => Promise<void>): Promise<Storm> {
   await Promise.all(loads.map(async (load) => await load.ask('mark')))
   const start = performance.now()
   const broken = breakIt()
+  // It is waited for below, and may fail before.
+  broken.catch(() => {})
   const curve: Storm['curve'] = []
   let end: Back
   do {
