@@ -7,9 +7,10 @@ export interface Options {
   profileDir: string | null
 }
 
-export const USAGE = `usage: npm run bench -- [fairness] [--quick] [--rounds N] [--json FILE] [--profile DIR]
+export const USAGE = `usage: npm run bench -- [fairness | storm] [--quick] [--rounds N] [--json FILE] [--profile DIR]
 
   fairness       what a peer that floods, freezes or reads slowly costs the others; else what relaying an event costs
+  storm          how thousands come back at once; it has options of its own
   --quick        few and short rounds
   --rounds N     rounds of all variants, 1 to 100
   --json FILE    leave the figures and all runs there
