@@ -51,6 +51,7 @@ export class Backend extends Process {
   readonly #connections: Connections
   readonly #drain: Drain
   readonly #upgrading = new Set<Connection>()
+  #asking = 0
   /** What the app knows of its peers. */
   readonly #told = new Map<Peer<Said>, 'joining' | 'joined' | 'left'>()
 
@@ -182,7 +183,9 @@ export class Backend extends Process {
   async #authenticate ({ token }: Credentials): Promise<Identity<Said>> {
     const { later, random, setup, isCalm } = this.#world
     const said = JSON.parse(token) as Said
+    if (++this.#asking > setup.settings.limits.concurrentAuth) this.#world.report.violation('other', `${this.name}: authenticate runs ${this.#asking} times at once`)
     if (random.chance(0.3)) await later.wait(this, `authenticate ${said.client}`)
+    this.#asking--
     if (!isCalm && random.chance(0.03)) {
       this.#world.report.count('fault: authenticate fails')
       throw Object.assign(new Error('the database is down'), { statusCode: 503 })

@@ -100,7 +100,7 @@ for (const { name, edits, expected } of mutations) {
 }
 
 async function play (main: string, seeds: string): Promise<{ code: number | null, output: string }> {
-  const child = spawn(process.execPath, [main, '--seeds', seeds, '--steps', '200', '--failures', '5'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [main, '--seeds', seeds, '--steps', '200', '--failures', '3'], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   child.stdout.on('data', (data: Buffer) => { output += data.toString() })
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))

@@ -51,7 +51,8 @@ export function makeSetup (random: Random): Setup {
       authenticate: () => {},
       mediaServer: { url: 'ws://media' },
       trunkDownMs: WINDOW_MS,
-      limits: { openMs: 3_000, authMs: 3_000, uplinkQueueBytes: random.pick([2_000, 64 * 1024]), downlinkQueueBytes: downlinkBytes, downlinkBytes },
+      // Now and then who comes has to wait for its turn, and so has who is asked to come back.
+      limits: { openMs: 3_000, authMs: 3_000, authPerSecond: random.chance(0.2) ? 4 : 1_000, concurrentAuth: random.chance(0.2) ? 1 : 64, uplinkQueueBytes: random.pick([2_000, 64 * 1024]), downlinkQueueBytes: downlinkBytes, downlinkBytes },
       heartbeat: { clientMs: CLIENT_BEAT_MS, trunkMs: TRUNK_BEAT_MS },
       resume: { windowMs: WINDOW_MS },
       token: { refreshMs: 4_000, graceMs: 3_000 },
