@@ -23,7 +23,7 @@ t.test('plain clients over a trunk that is lost again and again: nothing is lost
       })
     }
   })
-  const app = await startApp(t, server.options)
+  const app = await startApp(t, server.options, { limits: { messageBurst: 3_000 } })
   const ids = ['a', 'b', 'c', 'd']
   const clients = await Promise.all(ids.map(async (peerId) => await app.join({ roomId: 'room', peerId })))
   const EVENTS = 3_000

@@ -211,7 +211,7 @@ t.test('the app closes in the middle of everything', async (t) => {
 
 t.test('a peer that waited for room on a trunk that is then lost goes on when the session is resumed', async (t) => {
   const server = await startMediaServer(t)
-  const { app, join } = await startApp(t, { ...server.options, ...quickly }, { limits: { trunkQueueBytes: 20_000 } })
+  const { app, join } = await startApp(t, { ...server.options, ...quickly }, { limits: { trunkQueueBytes: 20_000, messageBurst: 10_000 } })
   const client = await join({ roomId: 'r', peerId: 'p' })
   const trunk = await server.nextTrunk()
   client.send('first')
