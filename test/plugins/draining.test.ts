@@ -127,15 +127,14 @@ t.test('drain(): nobody comes in, everybody goes, and the app still listens; clo
 
 t.test('what has come is delivered both ways before a link is closed; what comes after is left to the ends', async (t) => {
   const server = await startEndpoint(t)
-  const waiting: Array<() => void> = []
   const some = calls(2)
-  const slow = async (): Promise<void> => {
-    await new Promise<void>((resolve) => {
-      waiting.push(resolve)
-      some.fn()
-    })
+  const gate = (): { open: () => void, hook: () => Promise<void> } => {
+    let open = (): void => {}
+    const opened = new Promise<void>((resolve) => { open = resolve })
+    return { open, hook: async () => { some.fn(); await opened } }
   }
-  const app = await startApp(t, server.options, { hooks: { onUplink: slow, onDownlink: slow } })
+  const [up, down] = [gate(), gate()]
+  const app = await startApp(t, server.options, { hooks: { onUplink: up.hook, onDownlink: down.hook } })
   const { link } = await joinLink(t, app, { roomId: 'room', peerId: 'sdk' })
   const sdk = await server.peers.take()
   const heard: string[] = []
@@ -148,11 +147,12 @@ t.test('what has come is delivered both ways before a link is closed; what comes
   await app.join().then(async (other) => await other.close())
   const drained = app.app.trunkline.drain()
   await link.heard('draining')
-  while (waiting.length > 0) {
-    waiting.shift()!()
-    await new Promise((resolve) => setImmediate(resolve))
-    if (heard.length === 3) sdk.send('too late')
-  }
+  up.open()
+  while (heard.length < 3) await new Promise((resolve) => setImmediate(resolve))
+  sdk.send('too late')
+  // Time for it to come, were it taken in.
+  for (let turns = 0; turns < 30; turns++) await new Promise((resolve) => setImmediate(resolve))
+  down.open()
   t.equal(await link.text(), 'down 1')
   t.equal(await link.text(), 'down 2')
   t.same(await link.closed, { code: 1012, reason: 'restarting' })
