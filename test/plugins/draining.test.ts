@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
+import dns from 'node:dns'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -46,6 +47,13 @@ t.test('a refusal that says when to come back says so to a client with a session
 
 t.test('closing: the listeners go first, so that a successor listens while clients are still here', async (t) => {
   const server = await startEndpoint(t)
+  // A machine of two addresses, so that Fastify listens on a second server for the other one.
+  const { lookup } = dns
+  t.teardown(() => { dns.lookup = lookup })
+  dns.lookup = Object.assign((hostname: string, options: { all?: boolean }, callback: (error: null, addresses: unknown) => void): void => {
+    if (hostname === 'localhost' && options.all === true) callback(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })))
+    else lookup(hostname, options, callback as never)
+  }, { __promisify__: lookup.__promisify__ }) as typeof lookup
   for (const host of ['127.0.0.1', 'localhost']) {
     const never = new Promise<void>(() => {})
     let reached = (): void => {}
@@ -57,6 +65,7 @@ t.test('closing: the listeners go first, so that a successor listens while clien
     await app.listen({ port: 0, host })
     const { port } = app.server.address() as AddressInfo
     const listeners = app.addresses().length
+    t.equal(listeners, host === 'localhost' ? 2 : 1)
     const client = await FakeClient.connect(`ws://127.0.0.1:${port}/signaling?token=${encodeURIComponent('{"roomId":"r"}')}`)
     t.teardown(() => client.cut())
     let gone = false
