@@ -57,7 +57,11 @@ class Client {
       this.joined++
       if (resumed) this.resumed++
     })
-    this.#link.on('reset', () => { this.reset++ })
+    this.#link.on('reset', () => {
+      this.reset++
+      // What was on its way is lost with the session.
+      this.echoed = this.#sent
+    })
     this.#link.on('failed', () => { this.failed = true })
     this.#link.on('mediaEvent', (event) => {
       if (event !== String(this.echoed)) throw new Error(`a lost, repeated or reordered echo: ${String(event)} after ${this.echoed}`)
