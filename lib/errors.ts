@@ -33,6 +33,18 @@ export const CompressionError = createError<[]>(
   'TRK_ERR_COMPRESSION',
   '@fastify/websocket is registered with perMessageDeflate, which lets a small message grow beyond every bound: register it without, or leave it to trunkline to register, or set limits: { allowLargerPayload: true } if other routes need it', 500)
 
+export const Http2Error = createError<[]>(
+  'TRK_ERR_HTTP2',
+  "Fastify's WebSockets need HTTP/1.1, and this app speaks HTTP/2 alone: leave out http2, or set https: { allowHTTP1: true } beside it", 500)
+
+export const ProxyOrderError = createError<[]>(
+  'TRK_ERR_PROXY_ORDER',
+  '@fastify/http-proxy with websocket: true is registered after @fastify/websocket, and the first upgrade that it proxies would end the process: leave @fastify/websocket to trunkline to register, or register the proxy before it, or on another Fastify instance', 500)
+
+export const ProxyPrefixError = createError<[string, string]>(
+  'TRK_ERR_PROXY_PREFIX',
+  "@fastify/http-proxy with websocket: true takes all upgrades below its prefix '%s', those of trunkline's clients at %s too: give the proxy another prefix, or trunkline another 'path' and 'dialects' with theirs, or register the proxy on another Fastify instance", 500)
+
 // Hooks
 
 export const HookNameError = createError<[string, string]>('TRK_ERR_HOOK_NAME', "there is no hook '%s': %s", 500, TypeError)

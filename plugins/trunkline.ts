@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Server } from 'node:http'
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -27,6 +28,8 @@ import type { RelayStats } from '../lib/relay/relay.js'
 import { addClientRoute } from './client-route.js'
 import type { RouteContext } from './client-route.js'
 import { drainOnClose } from './closing.js'
+import { refuseHttp2, refuseProxies } from './coexistence.js'
+import { letGoOfAnswered, upgradesLeftOver } from './upgrades.js'
 
 /**
  * Tells TypeScript what the app's metadata is:
@@ -114,6 +117,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   const settings = checkOptions(options as unknown as Record<string, unknown>)
   const { limits, heartbeat, namespace } = settings
   if (app.hasDecorator(namespace)) throw new NamespaceTakenError(namespace)
+  refuseHttp2(app)
 
   const clock = options.clock ?? systemClock
   const hooks = new Hooks<AppMetadata>(limits.hookMs, clock)
@@ -167,8 +171,10 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
   drainOnClose(app, drain, settings)
   app.addHook('onReady', async () => relay.start())
+  const isBroughtByApp = app.hasDecorator('websocketServer')
   await bringWebsocket(app, settings)
 
+  const routes: string[] = []
   const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
@@ -176,7 +182,9 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     const url = path ?? dialect.route(settings.path)
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
     addClientRoute(app, url, dialect, context)
+    routes.push(app.prefix + url)
   }
+  app.addHook('onReady', async () => refuseProxies(app, routes, isBroughtByApp))
 }
 
 /** Registers @fastify/websocket unless the app has; then it must not undo our bounds. */
@@ -186,9 +194,10 @@ async function bringWebsocket (app: FastifyInstance, { limits }: Settings): Prom
     if (!Object.hasOwn(app, 'server')) throw new NotAtRootError()
     // The types of ws do not know closeTimeout yet: how long a client that has said goodbye may hold the connection.
     const bounds = { maxPayload: limits.messageBytes, perMessageDeflate: false, closeTimeout: limits.closeMs }
-    await app.register(fastifyWebsocket, { options: bounds })
+    await app.register(fastifyWebsocket, { options: { ...bounds, server: upgradesLeftOver(app) as Server } })
     return
   }
+  letGoOfAnswered(app)
   const { maxPayload, perMessageDeflate } = app.websocketServer.options
   if (limits.allowLargerPayload) return
   if (maxPayload === undefined || maxPayload === 0 || maxPayload > limits.messageBytes) throw new PayloadTooLargeError(maxPayload ?? 0, limits.messageBytes)
