@@ -29,6 +29,7 @@ import { addClientRoute } from './client-route.js'
 import type { RouteContext } from './client-route.js'
 import { drainOnClose } from './closing.js'
 import { refuseHttp2, refuseProxies } from './coexistence.js'
+import { keepTokensPrivate } from './private-token.js'
 import { letGoOfAnswered, upgradesLeftOver } from './upgrades.js'
 
 /**
@@ -173,6 +174,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   app.addHook('onReady', async () => relay.start())
   const isBroughtByApp = app.hasDecorator('websocketServer')
   await bringWebsocket(app, settings)
+  keepTokensPrivate(app)
 
   const routes: string[] = []
   const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused }
