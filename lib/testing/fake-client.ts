@@ -4,6 +4,8 @@ import { Inbox } from './inbox.js'
 export interface FakeClientOptions {
   headers?: Record<string, string>
   protocols?: string[]
+  /** Certificate authorities for `wss://` beside the system's own, in PEM. */
+  ca?: string | Buffer
 }
 
 export interface ReceivedMessage {
@@ -47,8 +49,8 @@ export class FakeClient {
    * Resolves when the socket is open.
    * @throws UpgradeRefused with the HTTP status
    */
-  static async connect (url: string, { headers = {}, protocols = [] }: FakeClientOptions = {}): Promise<FakeClient> {
-    const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false })
+  static async connect (url: string, { headers = {}, protocols = [], ca }: FakeClientOptions = {}): Promise<FakeClient> {
+    const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false, ...(ca === undefined ? {} : { ca }) })
     const client = new FakeClient(socket)
     await new Promise<void>((resolve, reject) => {
       socket.on('open', resolve)

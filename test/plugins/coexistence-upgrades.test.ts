@@ -168,6 +168,26 @@ t.test('a ws server of the app\'s own on the same server, on another path, befor
   }
 })
 
+t.test('who is answered by another listener of the app is not answered twice', async (t) => {
+  const server = await startMediaServer(t)
+  const { host } = await startApp(t, server.options, {
+    after: (app) => {
+      app.server.on('upgrade', (request, socket) => {
+        if (request.url !== '/forbidden') return
+        socket.write('HTTP/1.1 403 Forbidden\r\n\r\n')
+        // Later than our turn.
+        setImmediate(() => setImmediate(() => setImmediate(() => socket.end())))
+      })
+    }
+  })
+  const socket = net.connect(Number(host.split(':')[1]), '127.0.0.1')
+  let heard = ''
+  socket.on('data', (chunk) => { heard += String(chunk) })
+  socket.write(`GET /forbidden HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  await new Promise((resolve) => socket.once('close', resolve))
+  t.equal(heard, 'HTTP/1.1 403 Forbidden\r\n\r\n')
+})
+
 t.test('an upgrade that breaks off before its turn comes, harms nobody', async (t) => {
   const server = await startMediaServer(t, { echo: true })
   const { app, join, log } = await startApp(t, server.options)
