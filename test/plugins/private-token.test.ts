@@ -194,6 +194,8 @@ t.test('in a child scope, what Fastify says of paths outside of it is the root\'
     scope.setNotFoundHandler(async (request, reply) => await reply.code(404).send({ nothingAt: request.url }))
   }, { prefix: '/calls' })
   const host = (await app.listen({ port: 0, host: '127.0.0.1' })).replace('http://', '')
+  t.match(await answer(host, '/sginaling?token=mine'), /token=mine/)
+  t.match(lines.find((line) => line.includes('incoming request')), /"url":"\/sginaling\?token=\.\.\."/)
   await checkAll(t, { lines, host, app }, [[404, '/calls/sginaling?token=hush'], [400, '/%zz?token=hush'], [426, '/calls/signaling?token=hush', { upgrade: false }]])
 })
 
