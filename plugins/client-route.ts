@@ -6,6 +6,7 @@ import { CloseCode } from '../lib/close-codes.js'
 import type { Connections } from '../lib/connections.js'
 import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
+import { logThrown } from '../lib/logger.js'
 import type { Settings } from '../lib/options.js'
 import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
 import { RESTART } from '../lib/relay/peer.js'
@@ -150,10 +151,10 @@ async function refuse (reply: FastifyReply, { httpStatus, message, code, afterMs
 
 function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Refusal): void {
   const { origin } = request.headers
-  const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }), ...(cause === undefined ? {} : { err: cause }) }
+  const fields = { reason: message, host: request.host, ...(origin === undefined ? {} : { origin }) }
   // Without a cause it is for want of room, which is no fault, and comes by the thousand.
-  if (httpStatus >= 500 && cause !== undefined) request.log.error(fields, 'a client could not be authenticated')
-  else request.log.info(fields, 'a client is refused')
+  if (httpStatus >= 500 && cause !== undefined) logThrown(request.log, cause, 'a client could not be authenticated', fields)
+  else logThrown(request.log, cause, 'a client is refused', fields, 'info')
 }
 
 function withoutQuery (request: FastifyRequest): object {

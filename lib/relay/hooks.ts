@@ -106,7 +106,7 @@ export class Hooks<Metadata> {
     if (!isPromise(answer)) return
     await new Promise<void>((resolve, reject) => {
       const inTime = this.watch(name, reject)
-      answer.then(() => { inTime(); resolve() }, (error: Error) => { inTime(); reject(error) })
+      Promise.resolve(answer).then(() => { inTime(); resolve() }, (error: Error) => { inTime(); reject(error) })
     })
   }
 }

@@ -221,7 +221,8 @@ export class Lane<Metadata> {
         settle(() => {})
       }
       const inTime = this.#hooks.watch(this.#name, fail)
-      answer.then((result) => settle(() => this.#continue(() => then(result))), fail)
+      // A thenable of another kind may do anything; of a real promise this is the same one.
+      Promise.resolve(answer).then((result) => settle(() => this.#continue(() => then(result))), fail)
     })
   }
 

@@ -1,3 +1,4 @@
+import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import type { Hooks } from './hooks.js'
 import type { LeaveReason, Peer } from './peer.js'
@@ -56,7 +57,7 @@ export class Presence<Metadata> {
     if (this.#joining === null) return
     await Promise.all([...hooks, this.#joining])
     if (!this.#joinTold) return
-    await this.#hooks.tell('onPeerLeave', (error) => this.#log.error({ err: error }, 'a hook onPeerLeave failed'), this.#peer, reason)
+    await this.#hooks.tell('onPeerLeave', (error) => logThrown(this.#log, error, 'a hook onPeerLeave failed'), this.#peer, reason)
   }
 
   async #tellJoin (): Promise<void> {

@@ -28,6 +28,15 @@ export const busy = (reason: string, cause?: unknown, afterMs: number | null = n
  * error itself stays in the log: clients get the bare reason.
  */
 export function refusalOf (error: unknown): Refusal {
+  try {
+    return judge(error)
+  } catch {
+    // It has getters that throw, or is nothing that can be looked at.
+    return notAuthenticated('not authenticated', new Error('what authenticate has thrown cannot be read'))
+  }
+}
+
+function judge (error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const { statusCode, status, code, name } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>
   const given = Number(statusCode ?? status)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
+import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
 import { DetachedSessions } from './detached.js'
@@ -254,7 +255,7 @@ export class Relay<Metadata> {
     this.#trunkStatesTold++
     // In order, also where a hook takes longer than the state lasts.
     this.#tellingTrunk = this.#tellingTrunk
-      .then(() => hooks.tell('onTrunk', (error) => log.error({ err: error }, 'a hook onTrunk failed'), state))
+      .then(() => hooks.tell('onTrunk', (error) => logThrown(log, error, 'a hook onTrunk failed'), state))
       .then(() => { this.#trunkStatesTold-- })
   }
 
@@ -282,7 +283,7 @@ export class Relay<Metadata> {
           handled()
         }
       } catch (error) {
-        this.#options.log.error({ err: error, roomId }, `a hook ${hook} failed: the media server will tell it again`)
+        logThrown(this.#options.log, error, `a hook ${hook} failed: the media server will tell it again`, { roomId })
       }
       this.#tellingCount--
       if (this.#telling.get(roomId) === told) this.#telling.delete(roomId)

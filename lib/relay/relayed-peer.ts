@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Timer } from '../clock.js'
 import { CloseCode, isSendable, mayReconnect } from '../close-codes.js'
+import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
 import { Lane } from './lane.js'
@@ -370,7 +371,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   #hookFailed (error: Error): void {
-    this.log.error({ err: error }, 'a hook failed: the peer ends')
+    logThrown(this.log, error, 'a hook failed: the peer ends')
     this.end({ code: CloseCode.internalError, reason: 'internal error', cause: 'hook failed' })
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { sameSecret } from '../secrets.js'
 import { codecs } from './channel.js'
@@ -19,7 +20,7 @@ export async function judge ({ headers }: IncomingMessage, token: string | ((tok
     const allowed = typeof token === 'function' ? await token(shown) : sameSecret(shown, token)
     if (!allowed) return '401 Unauthorized'
   } catch (error) {
-    log.error({ err: error }, 'the token of a backend could not be judged')
+    logThrown(log, error, 'the token of a backend could not be judged')
     return UNAVAILABLE
   }
   // Before the upgrade, since nobody would hear of a socket that speaks nothing.

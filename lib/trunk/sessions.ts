@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode, fitReason } from '../close-codes.js'
 import { isId } from '../ids.js'
+import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { MemoryBudget } from '../memory-budget.js'
 import { sameSecret } from '../secrets.js'
@@ -106,7 +107,7 @@ export class Sessions<Metadata> {
       session,
       gone: () => { if (this.#peers.get(id) === peer) this.#peers.delete(id) },
       received: (bytes) => this.budget.received(bytes),
-      failed: (error) => log.error({ err: error, peerId: id }, 'a listener of a peer failed')
+      failed: (error) => logThrown(log, error, 'a listener of a peer failed', { peerId: id })
     })
     this.#peers.set(id, peer)
     return peer
@@ -119,7 +120,7 @@ export class Sessions<Metadata> {
       if (typeof (accepted as Promise<void> | undefined)?.then === 'function') await this.#inTime(peer, accepted)
     } catch (error) {
       const { code, message } = error instanceof EndpointRefusal ? error : { code: CloseCode.internalError, message: 'internal error' }
-      if (!(error instanceof EndpointRefusal)) log.error({ err: error, peerId: peer.id }, 'onPeer failed: the peer is refused')
+      if (!(error instanceof EndpointRefusal)) logThrown(log, error, 'onPeer failed: the peer is refused', { peerId: peer.id })
       refuse(code, message)
       peer.over({ code, reason: message }, false)
       return

@@ -1,12 +1,19 @@
 import type { Socket } from 'node:net'
 import process from 'node:process'
+import t from 'tap'
+import type { Test } from 'tap'
 import type { FakeClient } from '../../lib/testing/index.js'
 import { LINK_SUBPROTOCOL } from '../../lib/session/messages.js'
 import type { TestApp } from '../support.js'
 import { RawClient } from './raw-client.js'
 
-/** A test of an attack. With its guard taken out it often waits for what never comes: then for no longer than ATTACK_MS. */
-export const ATTACK = { timeout: Number(process.env.ATTACK_MS ?? 25_000) }
+/** With its guard taken out an attack often waits for what never comes: then for no longer than ATTACK_MS. */
+const TIMEOUT_MS = Number(process.env.ATTACK_MS ?? 25_000)
+
+/** A test of one attack. */
+export function attack (name: string, fn: (t: Test) => Promise<void>): void {
+  void t.test(name, { timeout: TIMEOUT_MS }, fn)
+}
 
 export const LINK = { 'sec-websocket-protocol': LINK_SUBPROTOCOL }
 export const FISHJAM_PATH = '/socket/peer/websocket'

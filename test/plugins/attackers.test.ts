@@ -1,10 +1,9 @@
 import type { FastifyHttpOptions } from 'fastify'
 import type { Server } from 'node:http'
-import t from 'tap'
 import { FakeClient, ManualClock, UpgradeRefused } from '../../lib/testing/index.js'
 import type { FakeClientOptions } from '../../lib/testing/index.js'
 import { BINARY, CONTINUATION, RawClient, TEXT, rawFrame } from '../attackers/raw-client.js'
-import { ATTACK, FISHJAM_PATH, LINK, eventually, isWell, raw, serverSockets, turns } from '../attackers/support.js'
+import { FISHJAM_PATH, LINK, attack, eventually, isWell, raw, serverSockets, turns } from '../attackers/support.js'
 import { calls, startApp, startMediaServer } from '../support.js'
 
 // Who is not let in, and what it can do all the same. Those who are in: test/attackers.
@@ -20,7 +19,7 @@ async function status (url: string, options: FakeClientOptions = {}): Promise<nu
   }
 }
 
-t.test('auth flood: bad tokens by the thousand do not overrun authenticate, nor keep others out', ATTACK, async (t) => {
+attack('auth flood: bad tokens by the thousand do not overrun authenticate, nor keep others out', async (t) => {
   const server = await startMediaServer(t, { echo: true })
   let [running, most] = [0, 0]
   const test = await startApp(t, server.options, {
@@ -54,7 +53,7 @@ t.test('auth flood: bad tokens by the thousand do not overrun authenticate, nor 
 /** What the README advises, in small: Node closes who has not sent its headers by then. */
 const HEADERS_TIMEOUT = 300
 
-t.test('slow-loris upgrade: headers that drip in are given up by Node, whose times the app sets', ATTACK, async (t) => {
+attack('slow-loris upgrade: headers that drip in are given up by Node, whose times the app sets', async (t) => {
   const server = await startMediaServer(t, { echo: true })
   const fastify: FastifyHttpOptions<Server> = { http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: 20 } }
   const test = await startApp(t, server.options, { fastify })
@@ -74,7 +73,7 @@ t.test('slow-loris upgrade: headers that drip in are given up by Node, whose tim
 })
 
 for (const [dialect, path, headers, code] of [['link', '/signaling', LINK, 1013], ['fishjam', FISHJAM_PATH, {}, 1000]] as const) {
-  t.test(`slow-loris after the upgrade, ${dialect}: a first message that drips in counts as none`, ATTACK, async (t) => {
+  attack(`slow-loris after the upgrade, ${dialect}: a first message that drips in counts as none`, async (t) => {
     const clock = new ManualClock()
     const server = await startMediaServer(t)
     const client = await raw(t, await startApp(t, server.options, { clock }), path, headers)
@@ -90,7 +89,7 @@ for (const [dialect, path, headers, code] of [['link', '/signaling', LINK, 1013]
     t.equal(await client.closed, code)
   })
 
-  t.test(`pre-auth flood, ${dialect}: one message that goes on and on ends at the bound of strangers`, ATTACK, async (t) => {
+  attack(`pre-auth flood, ${dialect}: one message that goes on and on ends at the bound of strangers`, async (t) => {
     const server = await startMediaServer(t, { echo: true })
     const test = await startApp(t, server.options)
     const sockets = serverSockets(test)
@@ -104,7 +103,7 @@ for (const [dialect, path, headers, code] of [['link', '/signaling', LINK, 1013]
     await isWell(t, well)
   })
 
-  t.test(`pre-auth flood, ${dialect}: messages while it is looked up who that is`, ATTACK, async (t) => {
+  attack(`pre-auth flood, ${dialect}: messages while it is looked up who that is`, async (t) => {
     const server = await startMediaServer(t)
     const asked = calls(1)
     const test = await startApp(t, server.options, {
@@ -128,7 +127,7 @@ for (const [dialect, path, headers, code] of [['link', '/signaling', LINK, 1013]
   })
 }
 
-t.test('pre-auth flood: behind an upgrade that is being looked up, nothing is read', ATTACK, async (t) => {
+attack('pre-auth flood: behind an upgrade that is being looked up, nothing is read', async (t) => {
   const server = await startMediaServer(t)
   let letIn = (): void => {}
   const asked = new Promise<void>((resolve) => { letIn = resolve })
@@ -151,7 +150,7 @@ t.test('pre-auth flood: behind an upgrade that is being looked up, nothing is re
   t.ok(sockets[0]!.bytesRead < 1024 * 1024, `${sockets[0]!.bytesRead} bytes in all`)
 })
 
-t.test('many unauthenticated links: so many are borne, and those who show who they are get in', ATTACK, async (t) => {
+attack('many unauthenticated links: so many are borne, and those who show who they are get in', async (t) => {
   const clock = new ManualClock()
   const server = await startMediaServer(t, { echo: true })
   const test = await startApp(t, server.options, { clock, limits: { unauthenticatedLinks: 50 } })
@@ -165,7 +164,7 @@ t.test('many unauthenticated links: so many are borne, and those who show who th
   await eventually(() => test.app.trunkline.stats().links === 1)
 })
 
-t.test('cross-site pages: no trick with the Origin lets one in', ATTACK, async (t) => {
+attack('cross-site pages: no trick with the Origin lets one in', async (t) => {
   const server = await startMediaServer(t)
   const { base, host } = await startApp(t, server.options, { cookie: 'session', origins: ['https://app.example'], authenticate: async () => ({ roomId: 'r' }) })
   const [name, port] = host.split(':')
@@ -183,7 +182,7 @@ t.test('cross-site pages: no trick with the Origin lets one in', ATTACK, async (
   t.equal(await status(`${base}/signaling`, { headers: { origin: 'https://app.example', cookie } }), 101)
 })
 
-t.test('a token in the URL is in no line of the log, whatever becomes of who brings it', ATTACK, async (t) => {
+attack('a token in the URL is in no line of the log, whatever becomes of who brings it', async (t) => {
   const SECRET = 'hush-hush'
   const server = await startMediaServer(t)
   const refused: Record<string, object> = { 401: {}, expired: { code: 'EXPIRED' }, 403: { statusCode: 403 }, 404: { statusCode: 404 }, 429: { statusCode: 429 }, 500: { statusCode: 500 } }
