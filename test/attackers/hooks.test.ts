@@ -105,7 +105,8 @@ attack('a hook that hangs: onPeerLeave, onTrunk, onNotification and onRecording 
 
 const circle: Record<string, unknown> = { message: 'a circle' }
 circle.cause = circle
-const everythingThrows = new Proxy({}, Object.fromEntries(['get', 'has', 'ownKeys', 'getPrototypeOf', 'isExtensible', 'getOwnPropertyDescriptor'].map((trap) => [trap, () => { throw everythingThrows as unknown as Error }])))
+const TRAPS = ['get', 'has', 'ownKeys', 'getPrototypeOf', 'isExtensible', 'getOwnPropertyDescriptor']
+const everythingThrows: Error = new Proxy(new Error('x'), Object.fromEntries(TRAPS.map((trap) => [trap, () => { throw everythingThrows }])))
 const { proxy: revoked, revoke } = Proxy.revocable({}, {})
 revoke()
 
