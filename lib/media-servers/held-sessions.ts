@@ -45,8 +45,8 @@ export class HeldSessions implements MediaServer {
     const { peerId, key, resumable, resumeOnly } = request
     const held = this.#sessions.get(peerId)
     if (held !== undefined && sameSecret(key, held.key)) return held.resume(request, receiver)
-    if (held !== undefined && key !== '') return refusedLater(receiver, { code: CloseCode.replaced, reason: 'a newer session has this peer' })
     if (resumeOnly && !this.#inner.keepsSessions) return refusedLater(receiver, { code: CloseCode.mediaServerReset, reason: 'the session is gone' })
+    if (held !== undefined && key !== '') return refusedLater(receiver, { code: CloseCode.replaced, reason: 'a newer session has this peer' })
     held?.end({ code: CloseCode.replaced, reason: 'replaced by a newer session' })
     // Of a client that cannot come back nothing need be kept.
     if (this.#inner.keepsSessions || !resumable || this.#options.windowMs === 0) return this.#inner.open(request, receiver)

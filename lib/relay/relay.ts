@@ -296,6 +296,8 @@ export class Relay<Metadata> {
     if (claim.key !== '' && !peer.title.isHeldBy(claim.key)) {
       // What is left of one whose trunk was lost may be the older one: only the media server knows.
       if (!peer.isAttached) throw busy('the session is being asked for')
+      // Who only says that a session is its does not learn from a wrong key that there is one.
+      if (identity.peerId === null) throw new Refusal(CloseCode.mediaServerReset, 409, 'the session is gone')
       throw new Refusal(CloseCode.replaced, 409, 'a newer link has this peer')
     } else if (peer.roomId !== identity.roomId) {
       throw new Refusal(CloseCode.forbidden, 403, 'the session is of another room')

@@ -83,7 +83,8 @@ export class Sessions<Metadata> {
     if (present !== undefined && asked.key !== '') {
       const wanted = present.isAskedFor(asked.key, sameSecret)
       // Another key while a newer session lives: who comes late must not push out who came after it.
-      if (wanted === null) return refuse(CloseCode.replaced, 'a newer session has this peer')
+      // Nor does who only says that it is its learn that there is one.
+      if (wanted === null) return asked.resumeOnly ? refuse(CloseCode.mediaServerReset, 'the session is gone') : refuse(CloseCode.replaced, 'a newer session has this peer')
       if (wanted === 'session') {
         if (present.roomId !== asked.roomId) return refuse(CloseCode.forbidden, 'the session is of another room')
         const judged = present.resume(asked, trunk, this.#nextEpoch(), metadata)

@@ -180,12 +180,12 @@ t.test('resume with a wrong, foreign or guessed key, or for another room or iden
   const { link, joined } = await joinLink(t, app, { roomId: 'room', peerId: 'victim' })
   const foreign = await joinLink(t, app, { roomId: 'room', peerId: 'attacker' })
   const tries: Array<[typeof app, unknown, string, number]> = [
-    [app, { roomId: 'room' }, randomBytes(18).toString('base64url'), 4409],
-    [app, { roomId: 'room' }, foreign.joined.key, 4409],
+    [app, { roomId: 'room' }, randomBytes(18).toString('base64url'), 4001],
+    [app, { roomId: 'room' }, foreign.joined.key, 4001],
     [app, { roomId: 'room', peerId: 'victim' }, 'old', 4409],
     [app, { roomId: 'another' }, joined.key, 4403],
     [app, { roomId: 'room', peerId: 'attacker' }, joined.key, 4403],
-    [other, { roomId: 'room' }, 'guessed', 4409],
+    [other, { roomId: 'room' }, 'guessed', 4001],
     [other, { roomId: 'another' }, joined.key, 4403],
     [other, { roomId: 'room', peerId: 'attacker' }, joined.key, 4403]
   ]
@@ -235,7 +235,7 @@ t.test('a session that is claimed, and proven, is its; the media server hears of
   const moved = await joinLink(t, two, { roomId: 'room' }, { peerId: joined.peerId, key: joined.key, received: 0 })
   t.equal(moved.joined.resumed, true)
   t.equal((await link.closed).code, 4409)
-  for (const guess of guesses) t.equal((await guess.closed).code, 4409)
+  for (const guess of guesses) t.equal((await guess.closed).code, 4001)
   const nobody = await LinkClient.connect(two)
   nobody.ask({ roomId: 'room' }, { peerId: 'admin', key: 'x', received: 0 })
   t.equal((await nobody.closed).code, 4001)
@@ -522,7 +522,7 @@ t.test('a media server that keeps no sessions: the backend holds them over a los
   server.send(fakeFrame('text', Buffer.from('c'), 'p', epoch))
   const guess = await LinkClient.connect(app)
   guess.ask({ roomId: 'room' }, { peerId: 'p', key: 'guess', received: 0 })
-  t.equal((await guess.closed).code, 4409)
+  t.equal((await guess.closed).code, 4001)
   const again = await joinLink(t, app, { roomId: 'room' }, { peerId: 'p', key: joined.key, received: 1 })
   t.match(again.joined, { resumed: true, received: 2, key: joined.key })
   t.equal(await again.link.text(), 'b')
