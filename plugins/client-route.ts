@@ -54,6 +54,8 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
   }, (socket, request) => {
     // Ours are closed by us, with a code: out of the list that @fastify/websocket closes without one.
     app.websocketServer.clients.delete(socket)
+    // That of @fastify/websocket logs an error with its stack for whatever a client sends, and cuts it before it has heard why.
+    socket.removeAllListeners('error')
     const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, connections.counts, clock, request.log)
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks

@@ -243,6 +243,8 @@ export class ClientSocket {
       : error.code === 'WS_ERR_INVALID_UTF8' ? CloseCode.invalidText : error.code?.startsWith('WS_ERR') === true ? CloseCode.protocolError : 1006
     this.#log.info({ err: error }, 'the client broke the connection')
     this.#end({ code, reason: error.message, cause: code === 1006 ? 'link lost' : 'bad message' })
+    // ws has said goodbye already: this is what sees to it that the connection ends.
+    this.close(code, error.message)
   }
 
   #closed (code: number, reason: string): void {

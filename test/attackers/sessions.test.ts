@@ -131,9 +131,9 @@ attack('takeover war: of two that fight for one peerId one has it at each time, 
   }
   t.same((await heard.seen).map(([data]) => data.toString()), Array.from({ length: 100 }, (_, i) => String(i)), 'nobody starves')
   // Whoever is left when the other has stopped would wait for ever.
-  let isOver = false
-  void fighting.then(() => { isOver = true })
-  while (!isOver) {
+  const isOver = new AbortController()
+  void fighting.then(() => isOver.abort())
+  while (!isOver.signal.aborted) {
     const link = await asLink()
     await Promise.race([link.closed, fighting])
     await link.client.cut()
@@ -225,4 +225,3 @@ function field (number: number, value: Buffer): Buffer {
   const size = value.length < 128 ? [value.length] : [value.length & 0x7f | 0x80, value.length >> 7]
   return Buffer.concat([Buffer.from([number * 8 + 2, ...size]), value])
 }
-
