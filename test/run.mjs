@@ -47,6 +47,9 @@ function files (...folders) {
     .map((name) => join('dist', 'test', folder, name)))
 }
 
+/** Those that try a test against a copy of the package with something taken out: they take longer. */
+const isMutations = (name) => name.endsWith('mutations.test.js')
+
 /** Runs tap and counts its assertions. Of what passes, one line for each file is shown; of what fails, all. */
 async function tap (name, options, tests) {
   let total = null
@@ -75,8 +78,8 @@ if (await check('build', bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json')) {
     await check('package: publint', bin('publint', 'src/cli.js'))
     await check('package: types resolve', bin('@arethetypeswrong/cli', 'dist/index.js'), '--profile', 'esm-only', '--pack', '.')
   }
-  if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], files('lib', 'plugins', 'docs', 'examples'))
-  if (what === 'all') await tap('simulation and chaos', ['--jobs=1', '--timeout=300'], files('sim', 'chaos'))
+  if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], [...files('lib', 'plugins', 'docs', 'examples'), ...files('attackers').filter((name) => !isMutations(name))])
+  if (what === 'all') await tap('simulation and chaos', ['--jobs=1', '--timeout=300'], [...files('sim', 'chaos', 'fuzz'), ...files('attackers').filter(isMutations)])
   if (what !== 'unit') {
     await check('chromium', join('dist', 'test', 'setup', 'chromium.js'))
     await tap('browser tests', ['--jobs=1', '--timeout=300'], files('e2e'))

@@ -134,5 +134,7 @@ class Victim {
   async leave (): Promise<void> {
     await this.#socket?.end(1000)
     this.#socket = null
+    // The honest half of the media server does not know what the other one has closed.
+    this.#stage.endpoint.peer(this.peerId)?.close()
   }
 }
