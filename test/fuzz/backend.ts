@@ -29,7 +29,7 @@ export const backend: Target = async (stage, seed, from, to, counts) => {
         return
       }
       const parts: Buffer[] = []
-      const hello = frame('hello', { version: 1, backendId: random.chance(0.5) ? `hostile-${worker}` : '', maxMessageBytes: random.pick([0, 0, 0, 1, 100]) })
+      const hello = frame('hello', { version: 1, backendId: random.chance(0.5) ? `hostile-${worker}` : '', maxMessageBytes: random.pick([0, 0, 0, 1, 100]), windowBytes: random.pick([0, 1, 65_536]) })
       const size = codec.append(parts, hello)
       if (random.chance(0.95)) socket.send(codec.batch(parts, size), codec.binary)
       for (let burst = 0; burst < BURSTS && n < to && socket.code === null; burst++) {

@@ -78,8 +78,8 @@ export function trunkFrame (random: Random, subjects: readonly Subject[]): Frame
     [1, () => frame('leave', { key: name(), code: number(), reason: name() }, peerId)],
     [1, () => frame('error', { id: 0, code: number(), reason: name() }, peerId)],
     [1, () => random.chance(0.5)
-      ? frame('hello', { version: number(), backendId: name(), maxMessageBytes: number() })
-      : frame('welcome', { version: 1, serverId: name(), maxMessageBytes: number(), heartbeatMs: number(), resumeWindowMs: number() })]
+      ? frame('hello', { version: number(), backendId: name(), maxMessageBytes: number(), windowBytes: number() })
+      : frame('welcome', { version: 1, serverId: name(), maxMessageBytes: number(), heartbeatMs: number(), resumeWindowMs: number(), windowBytes: number() })]
   ])()
 }
 
