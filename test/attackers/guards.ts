@@ -54,6 +54,7 @@ export const guards: Guard[] = [
     test: 'attackers/frames',
     edits: [
       { file: 'lib/relay/lane.js', find: 'const EVENT_COST = 64;', put: 'const EVENT_COST = 0;' },
+      { file: 'lib/session/end.js', find: 'windowEvents: 512', put: 'windowEvents: Infinity' },
       { file: 'lib/session/end.js', find: 'keptEvents: 4096', put: 'keptEvents: Infinity' },
       { file: 'lib/session/end.js', find: 'const EVENT_COST = 64;', put: 'const EVENT_COST = 0;' }
     ]

@@ -74,7 +74,7 @@ attack('a hook that hangs: onPeerLeave, onTrunk, onNotification and onRecording 
     await never()
   }
   const { app, join } = await startApp(t, server.options, {
-    clock, hooks: { onPeerLeave: ifBad(hang('onPeerLeave')), onTrunk: hang('onTrunk'), onNotification: hang('onNotification'), onRecording: hang('onRecording') }
+    clock, hooks: { onPeerJoin: () => {}, onPeerLeave: ifBad(hang('onPeerLeave')), onTrunk: hang('onTrunk'), onNotification: hang('onNotification'), onRecording: hang('onRecording') }
   })
   const well = await join()
   const bad = await join(BAD)
@@ -90,6 +90,7 @@ attack('a hook that hangs: onPeerLeave, onTrunk, onNotification and onRecording 
   const back = await join(BAD)
   back.send('back')
   await isWell(t, well)
+  t.equal(back.pending, 0)
   clock.advance(5_000)
   t.equal(await back.receiveText(), 'back')
   await isWell(t, well)

@@ -16,9 +16,9 @@ async function fuzz (root: string, messages: number): Promise<{ code: number | n
   return { code, output }
 }
 
-t.setTimeout(110_000)
+t.setTimeout(280_000)
 
-t.test('a short run finds nothing', { timeout: 60_000 }, async (t) => {
+t.test('a short run finds nothing', { timeout: 120_000 }, async (t) => {
   const { code, output } = await fuzz(ROOT, 10_000)
   t.equal(code, 0, output)
   t.match(output, /clients of the app: \d{4} messages/)
@@ -33,7 +33,7 @@ const MUTATIONS = [
 ]
 
 for (const { name, file, find, put, expected } of MUTATIONS) {
-  t.test(`it notices when nobody looks ${name}`, { timeout: 60_000 }, async (t) => {
+  t.test(`it notices when nobody looks ${name}`, { timeout: 120_000 }, async (t) => {
     const copy = mkdtempSync(join(tmpdir(), 'trunkline-fuzz-'))
     t.teardown(() => rmSync(copy, { recursive: true, force: true }))
     for (const path of NEEDED) {
