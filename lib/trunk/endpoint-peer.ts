@@ -1,7 +1,6 @@
 import { EventEmitter, captureRejectionSymbol } from 'node:events'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, isSendable } from '../close-codes.js'
-import type { Holder } from '../memory-budget.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End } from '../session/end.js'
 import type { Acked, EndLimits } from '../session/end.js'
@@ -64,7 +63,7 @@ interface Sent {
 }
 
 /** One client, as the media server sees it: its session, and this server's end of it. */
-export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> implements Holder {
+export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> {
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string
