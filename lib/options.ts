@@ -15,7 +15,7 @@ const Limits = Type.Object({
   authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 1013; a Fishjam client is told `unauthenticated`, and stops.'),
   unauthenticatedLinks: count(1_000, 'Clients that have connected and have not shown yet who they are. Beyond: close 1013.'),
   authPerSecond: count(1_000, 'How often `authenticate` is begun in a second, a tenth of it at once. The others wait.'),
-  concurrentAuth: count(64, 'How often `authenticate` runs at once, those that took too long included until they end, or for 12 times `hookMs`. The others wait.'),
+  concurrentAuth: count(64, 'How often `authenticate` runs at once, those that took too long included until they end, or for twice `hookMs`. The others wait.'),
   waitingAuth: count(1_000, 'How many wait for `authenticate`. Beyond: 503 with `Retry-After`, or close 1013; a client that is in already waits all the same.'),
   hookMs: milliseconds(5_000, 'For each call of a hook. Beyond: close 1011 for that peer; for `authenticate` 503, or close 1013.'),
   openMs: milliseconds(5_000, 'For the media server to accept a peer. Beyond: close 1013.'),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
@@ -24,8 +23,8 @@ interface PlainIdentity {
   /** Only to have a second link under the same id replace the first; a UUID is minted otherwise. 1 to 128 bytes. */
   peerId?: string
   /**
-   * Whose sessions count together where they are held without a link (`limits.detachedPeers`): a user's id, say. By default the
-   * `peerId`, else the token. 1 to 128 bytes.
+   * Whose sessions count together where they are held without a link (`limits.detachedPeers`): a user's id, say. Where the app
+   * says neither this nor a `peerId`, nobody's do: a token may be shared by all of a room. 1 to 128 bytes.
    */
   subject?: string
   /** When the peer is to end with 4401 "expired token": a date, or milliseconds (a JWT's `exp` is seconds). */
@@ -36,7 +35,8 @@ interface PlainIdentity {
 export interface CheckedIdentity<Metadata> {
   /** Null: the app leaves it to us. */
   peerId: string | null
-  subject: string
+  /** Null: the app does not say who it is. */
+  subject: string | null
   roomId: string
   metadata: Metadata
   /** JSON text of the metadata. */
@@ -69,7 +69,7 @@ const SURELY_SECONDS = 1e11
  * A call of `authenticate` that is too late keeps its turn until it ends, as it may go on asking whatever could not answer in
  * time; but no longer than so many times `hookMs`, since one that never ends would take the turn for ever.
  */
-const ABANDONED_HOOKS = 12
+const ABANDONED_HOOKS = 2
 
 /** The longest that one timer of Node holds, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1
@@ -110,7 +110,7 @@ export class Admission<Request, Metadata> {
       throw error instanceof Refusal ? error : leftAlone(error)
     }
     try {
-      return check(await this.#ask(request, credentials, visitor), credentials, this.#clock.now())
+      return check(await this.#ask(request, credentials, visitor), this.#clock.now())
     } catch (error) {
       throw refusalOf(error)
     }
@@ -177,7 +177,7 @@ function leftAlone (cause?: unknown): Refusal {
   return new Refusal(CloseCode.goingAway, 503, 'the client is gone', cause)
 }
 
-function check<Metadata> (identity: unknown, { token }: Credentials, now: number): CheckedIdentity<Metadata> {
+function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
   if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
   const { roomId, peerId = null, subject = null, metadata, expiresAt } = identity as Record<string, unknown>
   for (const name of Object.keys(identity)) {
@@ -201,12 +201,7 @@ function check<Metadata> (identity: unknown, { token }: Credentials, now: number
     if (typeof expiresAt === 'number' && expiresAt < SURELY_SECONDS) throw broken('expiresAt is in milliseconds, and this looks like seconds')
     if (expiry.getTime() <= now) throw notAuthenticated('expired token')
   }
-  return { peerId, subject: subject ?? peerId ?? digest(token), roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
-}
-
-/** The token itself is not kept. */
-function digest (token: string): string {
-  return createHash('sha256').update(token).digest('base64url')
+  return { peerId, subject: subject ?? peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
 }
 
 /** A mistake of the app, not of the client: a 5xx, with the explanation in the log. */

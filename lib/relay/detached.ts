@@ -4,7 +4,7 @@
  */
 export class DetachedSessions<P> {
   readonly #max: number
-  readonly #subjects = new Map<P, string>()
+  readonly #subjects = new Map<P, string | null>()
   /** Those of each subject, the oldest first. */
   readonly #bySubject = new Map<string, Set<P>>()
   #evicted = 0
@@ -23,14 +23,18 @@ export class DetachedSessions<P> {
     return this.#evicted
   }
 
-  /** It has lost its link. @returns who has to end, if any: it is forgotten already */
-  add (peer: P, subject: string): P | null {
+  /**
+   * It has lost its link. One of which nobody says whose it is counts with no other.
+   * @returns who has to end, if any: it is forgotten already
+   */
+  add (peer: P, subject: string | null): P | null {
     this.delete(peer)
+    this.#subjects.set(peer, subject)
+    if (subject === null) return null
     const same = this.#bySubject.get(subject) ?? new Set()
     const [oldest] = same
     same.add(peer)
     this.#bySubject.set(subject, same)
-    this.#subjects.set(peer, subject)
     if (same.size <= this.#max) return null
     this.delete(oldest!)
     this.#evicted++
@@ -40,8 +44,8 @@ export class DetachedSessions<P> {
   /** It is back, or over. */
   delete (peer: P): void {
     const subject = this.#subjects.get(peer)
-    if (subject === undefined) return
     this.#subjects.delete(peer)
+    if (subject === undefined || subject === null) return
     const same = this.#bySubject.get(subject)!
     same.delete(peer)
     if (same.size === 0) this.#bySubject.delete(subject)

@@ -2,7 +2,7 @@ import { FakeClient, ManualClock, fakeFrame } from '../../lib/testing/index.js'
 import type { HookName } from '../../lib/relay/hooks.js'
 import type { Peer } from '../../plugins/trunkline.js'
 import { LinkClient } from '../link-client.js'
-import { calls, startApp, startMediaServer } from '../support.js'
+import { calls, startApp, startMediaServer, trunkState } from '../support.js'
 import { attack, eventually, isWell, tokenOf } from './support.js'
 
 // A client that gets a hook of the app's to hang or to throw, in the worst way: it ends, and nobody else feels it.
@@ -48,7 +48,7 @@ attack('a hook that hangs: authenticate, for as many as may be asked about at on
   const clock = new ManualClock()
   const server = await startMediaServer(t, { echo: true })
   const begun = calls(2)
-  const { base, join } = await startApp(t, server.options, {
+  const { app, base, join } = await startApp(t, server.options, {
     clock,
     limits: { concurrentAuth: 2 },
     authenticate: async (_request, { token }) => {
@@ -57,11 +57,15 @@ attack('a hook that hangs: authenticate, for as many as may be asked about at on
       return await never()
     }
   })
+  // The clock is moved by more than a trunk may take to come up.
+  await trunkState(app, 'up')
   const hanging = [1, 2].map(async () => await t.rejects(FakeClient.connect(`${base}/signaling?token=hang`), { message: /503/ }))
   await begun.seen
   const waits = join()
   clock.advance(5_000)
   await Promise.all(hanging)
+  // Their turns end when nobody believes any more that they will.
+  clock.advance(5_000)
   await isWell(t, await waits)
 })
 

@@ -10,6 +10,7 @@ import { CONTROL, LINK_SUBPROTOCOL, readMessage } from '../../lib/session/messag
 import { ChaosProxy, FakeClient, Inbox, ManualClock } from '../../lib/testing/index.js'
 import type { UpgradeRefused } from '../../lib/testing/index.js'
 import trunkline, { CloseCode, Refusal } from '../../plugins/trunkline.js'
+import { selfSigned } from '../certificate.js'
 import { startEndpoint } from '../endpoint-server.js'
 import { LinkClient, joinLink } from '../link-client.js'
 import { authenticate, calls, startApp, startMediaServer } from '../support.js'
@@ -88,7 +89,7 @@ t.test('closing an app that never listened, or that speaks HTTP/2, is closing', 
   const server = await startMediaServer(t)
   for (const http2 of [false, true]) {
     for (const listens of [false, true]) {
-      const app = http2 ? Fastify({ http2 }) as unknown as FastifyInstance : Fastify()
+      const app = http2 ? Fastify({ http2, https: { ...selfSigned(), allowHTTP1: true } }) as unknown as FastifyInstance : Fastify()
       await app.register(trunkline, { mediaServer: server.options, authenticate })
       if (listens) await app.listen({ port: 0 })
       else await app.ready()

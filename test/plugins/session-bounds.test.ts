@@ -17,6 +17,9 @@ async function until (isSo: () => boolean): Promise<void> {
   while (!isSo()) await turn()
 }
 
+/** Nobody else's sessions count with it. */
+const SUBJECT = { roomId: 'room', subject: 'user' }
+
 const stats = ({ app }: TestApp): ReturnType<typeof app.trunkline.stats> => app.trunkline.stats()
 
 for (const kind of ['holds sessions', 'leaves them to the backend'] as const) {
@@ -30,12 +33,12 @@ for (const kind of ['holds sessions', 'leaves them to the backend'] as const) {
       await until(() => stats(app).detached === count)
       return joined
     }
-    const first = await lost({ roomId: 'room' }, 1)
-    const second = await lost({ roomId: 'room' }, 2)
-    await lost({ roomId: 'room' }, 3)
+    const first = await lost(SUBJECT, 1)
+    const second = await lost(SUBJECT, 2)
+    await lost(SUBJECT, 3)
     await lost({ roomId: 'room', subject: 'somebody else' }, 4)
     t.match(stats(app), { peers: 4, detached: 4, evicted: 0 })
-    const { link } = await joinLink(t, app, { roomId: 'room' })
+    const { link } = await joinLink(t, app, SUBJECT)
     t.match(stats(app), { peers: 5, detached: 4, evicted: 0 }, 'who has a link is not counted')
     await link.client.cut()
     t.match(await left.seen, [[{ id: first.peerId }, { code: 4410, cause: 'too many' }]])
@@ -45,12 +48,12 @@ for (const kind of ['holds sessions', 'leaves them to the backend'] as const) {
 
     // Its client is told to begin anew; the others go on, and make room.
     const back = await LinkClient.connect(app)
-    back.ask({ roomId: 'room' }, { peerId: first.peerId, key: first.key, received: 0 })
+    back.ask(SUBJECT, { peerId: first.peerId, key: first.key, received: 0 })
     t.equal((await back.closed).code, 4001)
-    const again = await joinLink(t, app, { roomId: 'room' }, { peerId: second.peerId, key: second.key, received: 0 })
+    const again = await joinLink(t, app, SUBJECT, { peerId: second.peerId, key: second.key, received: 0 })
     t.equal(again.joined.resumed, true)
     t.match(stats(app), { detached: 3, evicted: 1 })
-    await lost({ roomId: 'room' }, 4)
+    await lost(SUBJECT, 4)
     t.match(stats(app), { detached: 4, evicted: 1 })
   })
 }
@@ -66,11 +69,22 @@ t.test('detached sessions: those of one subject count together, whatever was sho
   t.match(stats(app), { peers: 1, evicted: 1 })
 })
 
+t.test('detached sessions: where the app does not say whose they are, all are held, since all of a room may share a token', async (t) => {
+  const server = await startEndpoint(t)
+  const app = await startApp(t, server.options, { heartbeat: NEVER, limits: { detachedPeers: 1 } })
+  for (let n = 1; n <= 5; n++) {
+    const { link } = await joinLink(t, app)
+    await link.client.cut()
+    await until(() => stats(app).detached === n)
+  }
+  t.match(stats(app), { peers: 5, evicted: 0 })
+})
+
 t.test('detached sessions: of one that ends while the trunk is down the media server is told when it is back', async (t) => {
   const server = await startMediaServer(t, { welcome: { resumeWindowMs: 30_000 }, windowBytes: 1_000 })
   const app = await startApp(t, { ...server.options, retry: { baseMs: 300, maxMs: 300 } }, { heartbeat: NEVER, limits: { detachedPeers: 1 } })
-  const one = await joinLink(t, app)
-  const two = await joinLink(t, app)
+  const one = await joinLink(t, app, SUBJECT)
+  const two = await joinLink(t, app, SUBJECT)
   const down = trunkState(app.app, 'down')
   server.cut()
   await down
