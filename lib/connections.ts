@@ -82,9 +82,11 @@ export class Connections {
     const { clock, random, drain: { maxConnectionAgeMs, deadlineMs } } = this.#options
     if (maxConnectionAgeMs === undefined) return null
     return clock.after(Math.ceil(maxConnectionAgeMs * (1 - AGE_JITTER * random())), () => {
-      this.#open.set(socket, clock.after(deadlineMs, () => socket.cut()))
+      const reason = { ...RESTART, reason: 'connected for long enough' }
+      // What is under way may never end, with hooks that are slower than what comes.
+      this.#open.set(socket, clock.after(deadlineMs, () => socket.fail(reason.code, reason.reason, reason.cause)))
       socket.announce(0)
-      socket.retire({ ...RESTART, reason: 'connected for long enough' }, false)
+      socket.retire(reason, false)
     })
   }
 }
