@@ -67,7 +67,16 @@ export const guards: Guard[] = [
   one('attackers/sessions', 'session key guessing', 'lib/trunk/sessions.js', 'asked.resumeOnly ? refuse(CloseCode.mediaServerReset', 'false ? refuse(CloseCode.mediaServerReset'),
   one('attackers/sessions', 'forged peer_id, protobuf', 'lib/trunk/frames.js', 'writeVarint(head, event.length, at);', 'writeVarint(head, 0, at);'),
   one('attackers/sessions', 'forged peer_id, json', 'lib/trunk/json-frames.js', "case 'binary': return frame.body.toString('base64');", "case 'binary': return frame.body.toString('latin1');"),
-  waits(one('attackers/sessions', 'takeover war', 'lib/relay/relay.js', "present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '');", '')),
+  {
+    // The media server ends the older session too: either is enough.
+    attack: 'takeover war',
+    test: 'attackers/sessions',
+    edits: [
+      { file: 'lib/relay/relay.js', find: "present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '');", put: '' },
+      { file: 'lib/trunk/sessions.js', find: "present?.over({ code: CloseCode.replaced, reason: 'replaced by a newer session' }, true);", put: '' }
+    ],
+    waits: true
+  },
   waits(one('attackers/sessions', 'prototype pollution', LINK, 'return control;\n}', 'const copy = {}; for (const name in control) copy[name] = control[name]; return copy;\n}')),
   one('attackers/sessions', 'control messages with absurd numbers', LINK, 'maximum: Number.MAX_SAFE_INTEGER', 'maximum: Infinity'),
   waits(one('attackers/sessions', 'acks beyond what was sent', 'lib/session/end.js', "return 'beyond';", "return 'old';")),

@@ -34,13 +34,14 @@ async function hostile (stage: Stage, backend: Backend, victims: Victim[], sourc
   for (let n = from; n < to && !stage.violations.any; n++) {
     if (since-- <= 0) {
       since = BURST
+      await isUp(stage, backend, n)
       for (const victim of victims) await victim.comeBack(counts)
       subjects = victims.map(({ peerId }) => ({ peerId, epoch: stage.endpoint.peer(peerId)?.epoch ?? 1 }))
     }
     const message = source.message(n, (random) => trunkMessage(random, backend.encoding, subjects))
     counts.messages++
     if (isValid(message, codec)) {
-      backend.trunk!.send(message.data, { binary: message.binary })
+      backend.say(message)
       if (since === 0) await settled(stage, backend, n)
     } else if (source.random(-n - 1).chance(1 / MALFORMED_ONE_IN)) {
       await malformed(stage, backend, message, n, counts)
@@ -50,7 +51,7 @@ async function hostile (stage: Stage, backend: Backend, victims: Victim[], sourc
       const { peerId, epoch } = subjects[n % subjects.length]!
       const parts: Buffer[] = []
       const size = codec.append(parts, { kind: 'binary', peerId, epoch, body: message.data })
-      backend.trunk!.send(codec.batch(parts, size), { binary: codec.binary })
+      backend.say({ data: codec.batch(parts, size), binary: codec.binary })
     }
   }
 }
@@ -64,16 +65,18 @@ function isValid ({ data, binary }: Message, codec: { binary: boolean, decode (d
   }
 }
 
-async function isUp (stage: Stage, { app, trunk, encoding }: Backend, n: number): Promise<void> {
-  if (!await within(STUCK_MS, () => app.trunkline.trunk.state === 'up')) stage.violations.add(`the ${encoding} trunk is not back before message ${n}`)
-  // What was said in vain is on its way back.
-  if (trunk!.readyState === trunk!.OPEN) await settled(stage, { trunk, encoding }, n)
+/** There is a trunk, at both ends, and all that was said on it has been read. */
+async function isUp (stage: Stage, backend: Backend, n: number): Promise<void> {
+  const { app, encoding } = backend
+  if (!await within(STUCK_MS, () => backend.trunk!.readyState === backend.trunk!.OPEN && app.trunkline.trunk.state === 'up')) stage.violations.add(`the ${encoding} trunk is not back before message ${n}`)
+  await settled(stage, backend, n)
 }
 
 /** The backend closes the trunk with 1002, and is back with another one. */
 async function malformed (stage: Stage, backend: Backend, { data, binary }: Message, n: number, counts: Tally): Promise<void> {
   await isUp(stage, backend, n)
   const { app, trunk, encoding } = backend
+  // What was said before may have closed it too.
   if (trunk!.readyState !== trunk!.OPEN) return
   let code: number | null = null
   trunk!.once('close', (said) => { code = said })
@@ -84,7 +87,7 @@ async function malformed (stage: Stage, backend: Backend, { data, binary }: Mess
   if (!await within(STUCK_MS, () => app.trunkline.trunk.state === 'up')) stage.violations.add(`the ${encoding} trunk is not back after message ${n}`)
 }
 
-async function settled (stage: Stage, { trunk, encoding }: Pick<Backend, 'trunk' | 'encoding'>, n: number): Promise<void> {
+async function settled (stage: Stage, { trunk, encoding }: Backend, n: number): Promise<void> {
   if (trunk!.readyState !== trunk!.OPEN) return
   let answered = (): void => {}
   const isStuck = await new Promise<boolean>((resolve) => {

@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { codecs } from '../../lib/trunk/channel.js'
+import type { Channel } from '../../lib/trunk/channel.js'
 import { createEndpoint } from '../../lib/trunk/endpoint.js'
 import type { Endpoint } from '../../lib/trunk/endpoint.js'
 import trunkline from '../../plugins/trunkline.js'
 import { Canary } from './canary.js'
+import type { Message } from './corpus.js'
 import { logTo, within } from './watch.js'
 import type { Violations } from './watch.js'
 
@@ -17,8 +19,10 @@ export interface Backend {
   app: FastifyInstance
   host: string
   encoding: 'protobuf' | 'json'
-  /** The media server's end of its trunk, of the moment: what is written to it comes from a media server that is hostile. */
+  /** The media server's end of its trunk, of the moment. */
   trunk: WebSocket | null
+  /** What the media server says when it is hostile, over the trunk of the moment. */
+  say: (message: Message) => void
 }
 
 /** How long a session outlives its link or trunk here, in milliseconds: long enough for a trunk that is closed to be back. */
@@ -69,6 +73,7 @@ export class Stage {
       accepting.handleUpgrade(request, socket, head, (trunk) => {
         backend.trunk = trunk
         endpoint.accept(trunk, () => request.socket.bytesRead)
+        backend.say = sayer(trunk, endpoint.channels.at(-1)!)
       })
     })
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
@@ -84,7 +89,7 @@ export class Stage {
   async #addBackend (encoding: Backend['encoding']): Promise<void> {
     const app = Fastify({ logger: { level: 'warn', stream: logTo(this.violations) } })
     const index = this.backends.length
-    const backend: Backend = { app, host: '', encoding, trunk: null }
+    const backend: Backend = { app, host: '', encoding, trunk: null, say () {} }
     this.backends.push(backend)
     await app.register(trunkline, {
       mediaServer: { url: `${this.trunkUrl}/backend${index}`, token: 'secret', encoding, retry: { baseMs: 1, maxMs: 5 } },
@@ -136,5 +141,20 @@ export class Stage {
     const rooms = each > 0 ? 1 : 0
     const wanted = JSON.stringify([each * this.backends.length, ...this.backends.map(() => ({ peers: each, links: each, rooms, detached: 0 }))])
     if (!await within(EMPTY_MS, () => state() === wanted)) this.violations.add(`somebody is left: ${state()}, not ${wanted}`)
+  }
+}
+
+/** Writes past the channel, and takes the credit for it: else the honest half would hear of more than it has sent. */
+function sayer (trunk: WebSocket, channel: Channel): (message: Message) => void {
+  let said = 0
+  const credited = channel.credited.bind(channel)
+  channel.credited = (bytes) => {
+    const ours = Math.min(bytes, said)
+    said -= ours
+    credited(bytes - ours)
+  }
+  return ({ data, binary }) => {
+    said += data.length
+    trunk.send(data, { binary })
   }
 }
