@@ -29,6 +29,11 @@ class FakeSocket {
     if (!this.#stays) this.#stage.delete(this)
   }
 
+  fail (code: number): void {
+    this.done.push(['fail', this.#stage.ms, code])
+    this.#stage.delete(this)
+  }
+
   cut (): void {
     this.done.push(['cut', this.#stage.ms])
     this.#stage.delete(this)
@@ -183,7 +188,7 @@ t.test('draining twice is draining once, and a trunk that cannot be closed is no
   t.equal(stage.log.filter(([what]) => what === 'stopped').length, 1)
 })
 
-t.test('a link that has its age is closed, and cut if it does not go; up to a tenth earlier', async (t) => {
+t.test('a link that has its age is closed, and at once if what is under way does not end; up to a tenth earlier', async (t) => {
   for (const [chance, age] of [[0, 1_000], [0.5, 950], [0.9999, 901]] as const) {
     const stage = new Stage({ maxConnectionAgeMs: 1_000, deadlineMs: 300, random: () => chance })
     const goes = stage.add()
@@ -193,7 +198,7 @@ t.test('a link that has its age is closed, and cut if it does not go; up to a te
     stage.delete(leaves)
     stage.clock.advance(5_000)
     t.same(goes.done, [['announce', age, 0], ['retire', age, false]])
-    t.same(stays.done, [['announce', age + 10, 0], ['retire', age + 10, false], ['cut', age + 310]])
+    t.same(stays.done, [['announce', age + 10, 0], ['retire', age + 10, false], ['fail', age + 310, 1012]])
     t.same(leaves.done, [])
     t.same(stage.connections.closes, { 1006: 1, 1012: 2 })
     t.equal(stage.connections.size, 0)
