@@ -200,7 +200,9 @@ export class SessionLink implements Link {
 
   async #admit (join: Static<typeof Join>): Promise<void> {
     const { id, client = '', token, resume } = join
-    const claim: Claim = { ...NEW, ...resume, asker: client, turn: id }
+    const { peerId, key, received } = resume ?? NEW
+    // Just these: it is kept for as long as the session, and whatever else a client has put into its message with it.
+    const claim: Claim = { peerId, key, received, asker: client, turn: id }
     try {
       const admitted = await this.#door.admit(token === undefined || token === '' ? null : token, this.#session !== null)
       if (this.#stateNow !== 'joining') return

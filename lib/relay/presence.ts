@@ -52,10 +52,10 @@ export class Presence<Metadata> {
   }
 
   /** It is over. Resolves when the last hook has run, those in `hooks` first. */
-  async leave (reason: LeaveReason, hooks: Array<Promise<void>>): Promise<void> {
+  async leave (reason: LeaveReason, hooks: Promise<void>): Promise<void> {
     this.#over = true
     if (this.#joining === null) return
-    await Promise.all([...hooks, this.#joining])
+    await Promise.all([hooks, this.#joining])
     if (!this.#joinTold) return
     await this.#hooks.tell('onPeerLeave', (error) => logThrown(this.#log, error, 'a hook onPeerLeave failed'), this.#peer, reason)
   }

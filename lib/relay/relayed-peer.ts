@@ -1,10 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { Timer } from '../clock.js'
 import { CloseCode, isSendable, mayReconnect } from '../close-codes.js'
-import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import type { CheckedIdentity } from './admission.js'
-import { Lane } from './lane.js'
 import type { Asking, Link } from './link.js'
 import type { Attachment, AttachmentReceiver, OpenAnswer, OpenRequest, Status } from './media-server.js'
 import type { Holder } from '../memory-budget.js'
@@ -16,6 +13,8 @@ import { Seat } from './seat.js'
 import type { Seated } from './seat.js'
 import { Title } from './title.js'
 import { TokenLife } from './token-life.js'
+import { Traffic } from './traffic.js'
+import type { TrafficEnds } from './traffic.js'
 
 /** Ends of a link that a session outlives, where its client can come back. */
 const HELD = new Set<LeaveCause>(['link lost', 'too slow', 'restart'])
@@ -24,7 +23,7 @@ const HELD = new Set<LeaveCause>(['link lost', 'too slow', 'restart'])
  * One session, from the client's link of the moment to the media server: the only room a media event passes between the
  * two. It keeps no event for later: the two ends do, and whatever is under way here when one side is lost comes again.
  */
-export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, Holder, Recalled {
+export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, TrafficEnds, Holder, Recalled {
   readonly id: string
   readonly roomId: string
   readonly log: Logger
@@ -32,40 +31,27 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   readonly title: Title
   readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #presence: Presence<Metadata>
-  readonly #up: Lane<Metadata>
-  readonly #down: Lane<Metadata>
+  readonly #traffic: Traffic<Metadata>
   readonly #life: TokenLife
   #identity: CheckedIdentity<Metadata>
   #seat: Seat<RelayedPeer<Metadata>> | null = null
   #state: PeerState = 'waiting'
   #attachment: Attachment | null = null
-  /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
-  #deaf = false
   #deadline: Timer | null = null
 
   constructor (id: string, identity: CheckedIdentity<Metadata>, claimed: boolean, log: Logger, services: PeerServices<Metadata, RelayedPeer<Metadata>>) {
-    const { hooks, limits } = services
+    const { hooks, limits, counts } = services
     this.id = id
     this.roomId = identity.roomId
     this.log = log
     this.#identity = identity
     this.title = new Title(claimed)
     this.#services = services
-    this.#up = new Lane('onUplink', this, hooks, {
-      deliver: (data, binary) => this.#sendUp(data, binary),
-      dropped: () => this.#attachment?.skip(),
-      failed: (error) => this.#hookFailed(error),
-      full: () => this.#seat?.brake.hold('queue full'),
-      drained: () => this.#seat?.brake.release('queue full')
-    }, limits.uplinkQueueBytes)
-    this.#down = new Lane('onDownlink', this, hooks, {
-      deliver: (data, binary) => this.#sendDown(data, binary),
-      dropped: () => this.#seat?.link.skip(),
-      failed: (error) => this.#hookFailed(error),
-      full: () => this.unseated({ code: CloseCode.tooSlow, reason: 'too slow', cause: 'too slow' }),
-      drained: () => {}
-    }, limits.downlinkQueueBytes)
-    this.#presence = new Presence<Metadata>(this, hooks, log, { told: () => this.#start(), failed: (error) => this.#hookFailed(error) })
+    this.#traffic = new Traffic<Metadata>(this, this, hooks, limits, counts)
+    this.#presence = new Presence<Metadata>(this, hooks, log, {
+      told: () => { if (this.#state === 'joined') this.#traffic.open() },
+      failed: (error) => this.#traffic.failed(error)
+    })
     this.#life = new TokenLife(services.token, services.clock, {
       refresh: () => this.#seat?.link.rejoin('token'),
       expired: () => this.end({ code: CloseCode.notAuthenticated, reason: 'expired token', cause: 'expired' })
@@ -85,8 +71,16 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#attachment !== null && this.title.asking === null
   }
 
+  get seat (): Seat<RelayedPeer<Metadata>> | null {
+    return this.#seat
+  }
+
+  get attachment (): Attachment | null {
+    return this.#attachment
+  }
+
   get bufferedBytes (): number {
-    return this.#up.bytes + this.#down.bytes + (this.#seat?.link.bufferedBytes ?? 0) + (this.#attachment?.bufferedBytes ?? 0)
+    return this.#traffic.bufferedBytes + (this.#seat?.link.bufferedBytes ?? 0) + (this.#attachment?.bufferedBytes ?? 0)
   }
 
   get isDetached (): boolean {
@@ -112,7 +106,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#vacate({ code: CloseCode.replaced, reason: 'moved to a newer link' })
     const seat = new Seat(link, this)
     this.#seat = seat
-    this.#deaf = false
+    this.#traffic.seated()
     this.renew(identity, asking)
     return seat
   }
@@ -151,7 +145,13 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#transition('waiting')
     this.#waitForTrunk()
     if (this.title.asking === null) this.#seat?.link.suspended()
-    this.#forgetEvents()
+    this.#traffic.forget()
+  }
+
+  // From what moves its events
+
+  tooSlow (): void {
+    this.unseated({ code: CloseCode.tooSlow, reason: 'too slow', cause: 'too slow' })
   }
 
   // From the link
@@ -163,7 +163,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#attachment?.detach()
     this.#attachment = null
     this.title.ask(asking)
-    this.#forgetEvents()
+    this.#traffic.forget()
     if (this.#services.trunkIsUp()) this.#open(asking)
     else this.#waitForTrunk()
   }
@@ -172,11 +172,11 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   uplink (data: Buffer, binary: boolean): void {
     if (this.#state !== 'joined') return
     this.title.heard()
-    this.#up.push(data, binary)
+    this.#traffic.uplink(data, binary)
   }
 
   uplinkSkip (): void {
-    if (this.#state === 'joined') this.#up.skip()
+    if (this.#state === 'joined') this.#traffic.uplinkSkip()
   }
 
   uplinkAck (received: number): void {
@@ -192,7 +192,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (!canComeBack || this.#state === 'ended') return this.end(reason)
     this.#transition('detached')
     this.#vacate(reason)
-    this.#forgetEvents()
+    this.#traffic.forget()
     this.#life.stop()
     this.#attachment?.detach()
     this.log.info({ reason: reason.reason, holdMs }, 'the link of a peer is lost: its session is held')
@@ -208,11 +208,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
    */
   async retire (reason: LeaveReason, forGood: boolean): Promise<void> {
     const seat = this.#seat
-    seat?.brake.hold('retiring')
-    await this.#up.flushed()
-    // What comes down meanwhile might never end.
-    if (this.#seat === seat) this.#deaf = true
-    await this.#down.flushed()
+    await this.#traffic.flush()
     if (this.#seat !== seat) return
     if (forGood) this.end(reason, true)
     else this.unseated(reason)
@@ -252,17 +248,11 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   event (data: Buffer, binary: boolean): void {
-    if (this.#state !== 'joined' || this.#deaf) return
-    if (!binary && !isUtf8(data)) {
-      this.log.error({}, 'the media server sent text that is not UTF-8')
-      this.end({ code: CloseCode.internalError, reason: 'the media server sent text that is not UTF-8', cause: 'bad message' })
-      return
-    }
-    this.#down.push(data, binary)
+    if (this.#state === 'joined') this.#traffic.downlink(data, binary)
   }
 
   skip (): void {
-    if (this.#state === 'joined' && !this.#deaf) this.#down.skip()
+    if (this.#state === 'joined') this.#traffic.downlinkSkip()
   }
 
   ack (received: number): void {
@@ -270,8 +260,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   }
 
   relieved (): void {
-    this.#seat?.brake.release('trunk full')
-    if (this.#state === 'joined') this.#up.open()
+    this.#traffic.relieved()
   }
 
   closed ({ code, reason }: Status): void {
@@ -294,7 +283,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (keepSession && this.title.canBeAskedFor && this.#seat?.link.resumes !== false) this.#attachment?.detach()
     else this.#leaveMediaServer(reason)
     this.#vacate(reason)
-    this.#services.ended(this, reason, this.#presence.leave(reason, [this.#up.close(), this.#down.close()]))
+    this.#services.ended(this, reason, this.#presence.leave(reason, this.#traffic.close()))
   }
 
   #leaveMediaServer ({ code, reason, cause }: LeaveReason): void {
@@ -316,13 +305,6 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     seat?.link.close(status)
   }
 
-  /** What is under way here is of an attachment that is over: the ends send it again. Only once nothing comes in any more. */
-  #forgetEvents (): void {
-    this.#up.reset()
-    this.#down.reset()
-    this.#seat?.brake.release('trunk full')
-  }
-
   #open (asking: Asking): void {
     const { mediaServer, limits } = this.#services
     this.#transition('opening')
@@ -334,45 +316,10 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return { ...asking, peerId: this.id, roomId: this.roomId, metadata: this.#identity.metadataText, resumable: this.#seat?.link.resumes ?? false, resumeOnly: this.title.isClaimed }
   }
 
-  #start (): void {
-    if (this.#state !== 'joined') return
-    this.#up.open()
-    this.#down.open()
-  }
-
   #waitForTrunk (): void {
     this.#expect(this.#services.limits.trunkDownMs, !this.#presence.joined
       ? { code: CloseCode.tryAgainLater, reason: 'the media server cannot be reached', cause: 'trunk lost' }
       : { code: CloseCode.trunkLost, reason: 'the trunk was lost', cause: 'trunk lost' })
-  }
-
-  #sendUp (data: Buffer, binary: boolean): void {
-    const accepted = this.#attachment?.send(data, binary)
-    switch (accepted) {
-      case 'pressed':
-        this.#seat?.brake.hold('trunk full')
-        this.#up.hold()
-        this.#services.counts.uplink++
-        break
-      case 'taken':
-        this.#services.counts.uplink++
-        break
-      case 'too big':
-        this.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
-        break
-      default:
-        this.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
-    }
-  }
-
-  #sendDown (data: Buffer, binary: boolean): void {
-    this.#services.counts.downlink++
-    this.#seat?.link.send(data, binary)
-  }
-
-  #hookFailed (error: Error): void {
-    logThrown(this.log, error, 'a hook failed: the peer ends')
-    this.end({ code: CloseCode.internalError, reason: 'internal error', cause: 'hook failed' })
   }
 
   #transition (state: PeerState): void {

@@ -33,7 +33,7 @@ const mutations: Mutation[] = [
     name: 'dedupe: an end takes in what is of an older attachment',
     edits: [
       { file: 'lib/session/end.js', find: 'if (!this.#attached)\n            return false;\n        this.#received++', put: 'this.#received++' },
-      { file: 'lib/relay/relayed-peer.js', find: 'event(data, binary) {\n        if (this.#state !== \'joined\' || this.#deaf)\n            return;', put: 'event(data, binary) {' }
+      { file: 'lib/relay/relayed-peer.js', find: 'if (this.#state === \'joined\')\n            this.#traffic.downlink(data, binary);', put: 'this.#traffic.downlink(data, binary);' }
     ],
     expected: /violations in .*(duplicated|reordered|lost)/
   },

@@ -1,0 +1,150 @@
+import { isUtf8 } from 'node:buffer'
+import { CloseCode } from '../close-codes.js'
+import { logThrown } from '../logger.js'
+import type { Hooks } from './hooks.js'
+import { Lane } from './lane.js'
+import type { Attachment } from './media-server.js'
+import type { LeaveReason, Peer } from './peer.js'
+import type { PeerLimits } from './peer-services.js'
+import type { Seat } from './seat.js'
+
+/** Between what a peer's events move: what there is of it at the moment. */
+export interface TrafficEnds {
+  readonly seat: Pick<Seat, 'link' | 'brake'> | null
+  readonly attachment: Attachment | null
+  /** The client reads too slowly. */
+  tooSlow (): void
+  /** The peer cannot go on. @param keepSession its session may, elsewhere or later */
+  end (reason: LeaveReason, keepSession?: boolean): void
+}
+
+export interface TrafficCounts {
+  uplink: number
+  downlink: number
+}
+
+/** One peer's media events, both ways through the hooks: what is under way here belongs to the attachment of the moment. */
+export class Traffic<Metadata> {
+  readonly #peer: Peer<Metadata>
+  readonly #ends: TrafficEnds
+  readonly #counts: TrafficCounts
+  readonly #up: Lane<Metadata>
+  readonly #down: Lane<Metadata>
+  /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
+  #deaf = false
+
+  constructor (peer: Peer<Metadata>, ends: TrafficEnds, hooks: Hooks<Metadata>, limits: PeerLimits, counts: TrafficCounts) {
+    this.#peer = peer
+    this.#ends = ends
+    this.#counts = counts
+    const failed = (error: Error): void => this.failed(error)
+    this.#up = new Lane('onUplink', peer, hooks, {
+      deliver: (data, binary) => this.#sendUp(data, binary),
+      dropped: () => ends.attachment?.skip(),
+      failed,
+      full: () => ends.seat?.brake.hold('queue full'),
+      drained: () => ends.seat?.brake.release('queue full')
+    }, limits.uplinkQueueBytes)
+    this.#down = new Lane('onDownlink', peer, hooks, {
+      deliver: (data, binary) => this.#sendDown(data, binary),
+      dropped: () => ends.seat?.link.skip(),
+      failed,
+      full: () => ends.tooSlow(),
+      drained: () => {}
+    }, limits.downlinkQueueBytes)
+  }
+
+  /** Bytes that wait for hooks. */
+  get bufferedBytes (): number {
+    return this.#up.bytes + this.#down.bytes
+  }
+
+  /** Another link is here, and hears what comes down. */
+  seated (): void {
+    this.#deaf = false
+  }
+
+  open (): void {
+    this.#up.open()
+    this.#down.open()
+  }
+
+  uplink (data: Buffer, binary: boolean): void {
+    this.#up.push(data, binary)
+  }
+
+  uplinkSkip (): void {
+    this.#up.skip()
+  }
+
+  downlink (data: Buffer, binary: boolean): void {
+    if (this.#deaf) return
+    if (!binary && !isUtf8(data)) {
+      this.#peer.log.error({}, 'the media server sent text that is not UTF-8')
+      this.#ends.end({ code: CloseCode.internalError, reason: 'the media server sent text that is not UTF-8', cause: 'bad message' })
+      return
+    }
+    this.#down.push(data, binary)
+  }
+
+  downlinkSkip (): void {
+    if (!this.#deaf) this.#down.skip()
+  }
+
+  /** The trunk takes more. */
+  relieved (): void {
+    this.#ends.seat?.brake.release('trunk full')
+    if (this.#peer.state === 'joined') this.#up.open()
+  }
+
+  /** The client is not read any more. Resolves when what has come is delivered, up and then down, or somebody else has the peer. */
+  async flush (): Promise<void> {
+    const { seat } = this.#ends
+    seat?.brake.hold('retiring')
+    await this.#up.flushed()
+    // What comes down meanwhile might never end.
+    if (this.#ends.seat === seat) this.#deaf = true
+    await this.#down.flushed()
+  }
+
+  /** What is under way here is of an attachment that is over: the ends send it again. Only once nothing comes in any more. */
+  forget (): void {
+    this.#up.reset()
+    this.#down.reset()
+    this.#ends.seat?.brake.release('trunk full')
+  }
+
+  /** A hook has thrown, or takes too long. */
+  failed (error: Error): void {
+    logThrown(this.#peer.log, error, 'a hook failed: the peer ends')
+    this.#ends.end({ code: CloseCode.internalError, reason: 'internal error', cause: 'hook failed' })
+  }
+
+  /** Forgets what waits. Resolves when no hook is running any more. */
+  async close (): Promise<void> {
+    await Promise.all([this.#up.close(), this.#down.close()])
+  }
+
+  #sendUp (data: Buffer, binary: boolean): void {
+    switch (this.#ends.attachment?.send(data, binary)) {
+      case 'pressed':
+        this.#ends.seat?.brake.hold('trunk full')
+        this.#up.hold()
+        this.#counts.uplink++
+        break
+      case 'taken':
+        this.#counts.uplink++
+        break
+      case 'too big':
+        this.#ends.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
+        break
+      default:
+        this.#ends.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
+    }
+  }
+
+  #sendDown (data: Buffer, binary: boolean): void {
+    this.#counts.downlink++
+    this.#ends.seat?.link.send(data, binary)
+  }
+}
