@@ -28,7 +28,7 @@ const NO_PAYLOAD = { file: PLUGIN, find: 'maxPayload: limits.messageBytes,', put
 const NO_WIRE_COUNT = { file: SOCKET, find: 'raw.bytesRead - start > this.#limits.preAuthBytes + FRAMING_BYTES', put: 'false' }
 
 export const guards: Guard[] = [
-  one(ENTRY, 'auth flood', 'lib/relay/admission.js', 'this.#running >= this.#limits.concurrentAuth', 'false'),
+  one(ENTRY, 'auth flood', 'lib/relay/turnstile.js', 'return this.#running < this.#limits.concurrentAuth && ', 'return '),
   waits(one(ENTRY, 'slow-loris upgrade', 'test/plugins/attackers.test.js', 'headersTimeout: HEADERS_TIMEOUT', 'headersTimeout: 0')),
   waits(one(ENTRY, 'slow-loris after the upgrade, link', LINK, 'clock.after(authMs,', 'clock.after(authMs * 1_000,')),
   waits(one(ENTRY, 'slow-loris after the upgrade, fishjam', FISHJAM, 'clock.after(this.#door.authMs,', 'clock.after(this.#door.authMs * 1_000,')),
