@@ -56,7 +56,9 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     app.websocketServer.clients.delete(socket)
     // That of @fastify/websocket logs an error with its stack for whatever a client sends, and cuts it before it has heard why.
     socket.removeAllListeners('error')
-    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, connections.counts, clock, request.log)
+    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, {
+      counts: connections.counts, received: (bytes) => relay.received(bytes), clock, log: request.log
+    })
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
     if (isOneTooMany) turnAway(client, dialect, request)

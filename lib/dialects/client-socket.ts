@@ -23,6 +23,15 @@ export interface SocketLimits extends ThrottleLimits {
   heartbeatMs: number
 }
 
+export interface SocketContext {
+  /** Those of all sockets. */
+  counts: ThrottleCounts
+  /** So many bytes have come in, and may be buffered from then on. */
+  received: (bytes: number) => void
+  clock: Clock
+  log: Logger
+}
+
 /** What a socket tells its dialect. */
 export interface SocketObserver {
   message (data: Buffer, binary: boolean): void
@@ -50,6 +59,7 @@ export class ClientSocket {
   readonly #limits: SocketLimits
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #received: (bytes: number) => void
   readonly #heartbeat: Heartbeat
   readonly #throttle: Throttle
   /** Our owner's pauses and our own: it is read while neither holds. */
@@ -68,13 +78,13 @@ export class ClientSocket {
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
-  /** @param counts those of all sockets */
-  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, counts: ThrottleCounts, clock: Clock, log: Logger) {
+  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, { counts, received, clock, log }: SocketContext) {
     this.#socket = socket
     this.#raw = raw
     this.#limits = limits
     this.#clock = clock
     this.#log = log
+    this.#received = received
     this.#messageBytes = limits.messageBytes
     this.#brake = new Brake({
       pause: () => { if (this.#state === 'open') socket.pause() },
@@ -228,6 +238,7 @@ export class ClientSocket {
     }
     // What comes before that is bounded in bytes.
     if (this.#preAuth === null) this.#throttle.count()
+    this.#received(data.length)
     try {
       this.#observer?.message(data, binary)
     } catch (error) {

@@ -61,6 +61,20 @@ t.test('a session that waits for its client goes before anybody who is here', as
   t.equal(here.joined.resumed, false)
 })
 
+t.test('what clients say while the trunk is down counts too', async (t) => {
+  const server = await startMediaServer(t, { welcome: { resumeWindowMs: 30_000 }, windowBytes: 256 * 1024 })
+  const app = await startApp(t, { ...server.options, retry: { baseMs: 60_000, maxMs: 60_000 } }, { limits: { bufferedBytes: BOUND, uplinkQueueBytes: BOUND } })
+  const quiet = await app.join({ roomId: 'r', peerId: 'quiet' })
+  const loud = await app.join({ roomId: 'r', peerId: 'loud' })
+  await until(() => stateOf(app, 'quiet') === 'joined' && stateOf(app, 'loud') === 'joined')
+  server.cut()
+  await until(() => app.app.trunkline.trunk.state === 'down')
+  quiet.send(Buffer.alloc(20_000))
+  for (let i = 0; i < 190; i++) loud.send(Buffer.alloc(936))
+  t.match(await loud.closed, { code: 4008, reason: 'too much is buffered' })
+  t.equal(stateOf(app, 'quiet'), 'waiting')
+})
+
 t.test('the media server has such a bound too', async (t) => {
   const server = await startEndpoint(t, { bufferedBytes: BOUND })
   const app = await startApp(t, server.options)

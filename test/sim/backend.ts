@@ -133,7 +133,9 @@ export class Backend extends Process {
     if (connection.abandoned || !this.alive) return
     const socket = this.has(new SimSocket(connection, 'server'))
     socket.accepted(upgrade.protocols[0] ?? '')
-    const client = new ClientSocket(socket as unknown as WebSocket, socket.raw as unknown as Socket, { ...limits, heartbeatMs: heartbeat.clientMs }, this.#connections.counts, this.clock, silentLogger)
+    const client = new ClientSocket(socket as unknown as WebSocket, socket.raw as unknown as Socket, { ...limits, heartbeatMs: heartbeat.clientMs }, {
+      counts: this.#connections.counts, received: (bytes) => this.relay.received(bytes), clock: this.clock, log: silentLogger
+    })
     this.#connections.add(client, true)
     socket.once('close', () => this.#connections.delete(client))
     trunklineDialect.accept(client, {

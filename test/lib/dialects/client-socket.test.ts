@@ -34,7 +34,7 @@ function serve (limits: Partial<SocketLimits> = {}, raw?: Socket) {
   const all: SocketLimits = {
     messageBytes: 1_000, preAuthBytes: 100, downlinkBytes: 10_000, closeMs: 500, heartbeatMs: 60_000, messagesPerSecond: 10, messageBurst: 3, pausedMs: 10_000, ...limits
   }
-  const socket = new ClientSocket(stub as unknown as WebSocket, raw, all, counts, clock, silentLogger)
+  const socket = new ClientSocket(stub as unknown as WebSocket, raw, all, { counts, received () {}, clock, log: silentLogger })
   socket.observe({ message: (data) => heard.push(data.toString()), ended: ({ code, cause }) => ended.push(`${code} ${cause}`) })
   const say = (...messages: string[]): void => { for (const message of messages) stub.emit('message', Buffer.from(message), false) }
   return { socket, stub, clock, heard, ended, counts, say }
