@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
-import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
+import { MemoryBudget } from '../memory-budget.js'
 import type { CheckedIdentity } from './admission.js'
 import { DetachedSessions } from './detached.js'
 import { Hooks } from './hooks.js'
 import type { Claim, Link } from './link.js'
-import { MemoryBudget } from '../memory-budget.js'
-import type { MediaServer, MediaServerStats, Notification, Recording, TrunkState } from './media-server.js'
+import type { MediaServer, MediaServerStats, TrunkState } from './media-server.js'
 import { RESTART } from './peer.js'
 import type { LeaveReason, Peer } from './peer.js'
 import { Orphans } from './orphans.js'
@@ -18,6 +17,7 @@ import { Refusal, busy } from './refusal.js'
 import type { PeerLimits, PeerServices } from './peer-services.js'
 import { RelayedPeer } from './relayed-peer.js'
 import type { Seat } from './seat.js'
+import { Telling } from './telling.js'
 import type { TokenLifeOptions } from './token-life.js'
 import type { Turnstile } from './turnstile.js'
 
@@ -67,11 +67,6 @@ export interface RelayStats {
   trunk: MediaServerStats & { state: TrunkState['state'] }
 }
 
-/** Notifications that wait for the app's hooks at most; what comes beyond is left with the media server. */
-const MAX_TELLING = 1_000
-/** States of the trunk that wait for the app's hooks at most. */
-const MAX_TRUNK_STATES = 100
-
 /** Moves media events between the clients' links and the media server: it owns the peers, and what happens to all of them. */
 export class Relay<Metadata> {
   readonly hooks: Hooks<Metadata>
@@ -88,20 +83,15 @@ export class Relay<Metadata> {
   readonly #left: Record<string, number> = {}
   /** By peer id: who is over, but for its last hooks. */
   readonly #leaving = new Map<string, Promise<void>>()
-  /** What the app has still to handle, in order, by room. */
-  readonly #telling = new Map<string, Promise<void>>()
-  #tellingCount = 0
-  #tellingTrunk = Promise.resolve()
-  #trunkStatesTold = 0
+  readonly #telling: Telling<Metadata>
   #trunk: TrunkState = { state: 'closed' }
   /** Whether nobody is let in any more. */
   #closed = false
-  /** Whether nothing is begun any more. */
-  #closing = false
 
   constructor (options: RelayOptions<Metadata>) {
     this.#options = options
     this.hooks = options.hooks
+    this.#telling = new Telling(options.hooks, options.log)
     this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
     this.#budget = new MemoryBudget(options.limits.bufferedBytes, () => this.#all)
     this.#detached = new DetachedSessions(options.limits.detachedPeers)
@@ -129,8 +119,11 @@ export class Relay<Metadata> {
   start (): void {
     this.#options.mediaServer.start({
       state: (state) => this.#trunkChanged(state),
-      notification: (notification, handled) => this.#notified(notification, handled),
-      recording: (recording, _id, handled) => this.#recorded(recording, handled)
+      notification: (notification, handled) => this.#telling.notification(notification, handled),
+      recording: (recording, _id, handled) => {
+        const { roomId } = recording
+        this.#telling.recording(recording, () => ({ id: roomId, peers: this.peers.inRoom(roomId) }), handled)
+      }
     })
   }
 
@@ -221,10 +214,10 @@ export class Relay<Metadata> {
    * Resolves after the last hook.
    */
   async drain (): Promise<void> {
-    this.#closed = this.#closing = true
+    this.#closed = true
     this.#recall.stop()
     for (const peer of this.#all) peer.end(RESTART, true)
-    await Promise.all([...this.#leaving.values(), ...this.#telling.values(), this.#tellingTrunk])
+    await Promise.all([...this.#leaving.values(), this.#telling.close()])
   }
 
   /** Closes the trunk; hooks that are still running are not waited for. */
@@ -235,7 +228,7 @@ export class Relay<Metadata> {
 
   #trunkChanged (state: TrunkState): void {
     this.#trunk = state
-    const { log, hooks, mediaServer } = this.#options
+    const { log, mediaServer } = this.#options
     if (state.state === 'down') log.warn({ mediaServer: mediaServer.address, ...state.cause, retryMs: state.retryMs }, 'the trunk is down')
     else if (state.state === 'up') log.info({ mediaServer: mediaServer.address, serverId: state.serverId, protocol: state.protocol }, 'the trunk is up')
     if (state.state === 'up') {
@@ -247,48 +240,7 @@ export class Relay<Metadata> {
       this.#recall.stop()
       for (const peer of this.#all) peer.trunkDown()
     }
-    if (hooks.lists.onTrunk === null) return
-    if (this.#trunkStatesTold >= MAX_TRUNK_STATES) {
-      log.warn({ state: state.state }, `onTrunk is not told: ${MAX_TRUNK_STATES} states wait for its hooks`)
-      return
-    }
-    this.#trunkStatesTold++
-    // In order, also where a hook takes longer than the state lasts.
-    this.#tellingTrunk = this.#tellingTrunk
-      .then(() => hooks.tell('onTrunk', (error) => logThrown(log, error, 'a hook onTrunk failed'), state))
-      .then(() => { this.#trunkStatesTold-- })
-  }
-
-  #notified (notification: Notification, handled: () => void): void {
-    this.#tell(notification.roomId, handled, 'onNotification', () => this.hooks.run('onNotification', notification))
-  }
-
-  #recorded (recording: Recording, handled: () => void): void {
-    this.#tell(recording.roomId, handled, 'onRecording', () =>
-      this.hooks.run('onRecording', recording, { id: recording.roomId, peers: this.peers.inRoom(recording.roomId) }))
-  }
-
-  /** One at a time for each room. What the app did not handle is left with the media server, which tells it again. */
-  #tell (roomId: string, handled: () => void, hook: string, run: () => Promise<void>): void {
-    if (this.#tellingCount >= MAX_TELLING) {
-      this.#options.log.warn({ roomId }, `a notification is left with the media server: ${MAX_TELLING} wait for the app's hooks`)
-      return
-    }
-    this.#tellingCount++
-    const told = (this.#telling.get(roomId) ?? Promise.resolve()).then(async () => {
-      try {
-        // Who is closing begins nothing that might take long: the media server will tell it again.
-        if (!this.#closing) {
-          await run()
-          handled()
-        }
-      } catch (error) {
-        logThrown(this.#options.log, error, `a hook ${hook} failed: the media server will tell it again`, { roomId })
-      }
-      this.#tellingCount--
-      if (this.#telling.get(roomId) === told) this.#telling.delete(roomId)
-    })
-    this.#telling.set(roomId, told)
+    this.#telling.trunk(state)
   }
 
   /** @throws Refusal the key, or the room, is not that of the session */
