@@ -1,5 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Drain } from '../lib/drain.js'
 import { AFTER_DEADLINE_MS } from '../lib/drain.js'
@@ -14,7 +13,7 @@ const drains = new WeakMap<object, Drain[]>()
  * then the drain.
  * @throws OptionError Fastify would not wait for so long
  */
-export function drainOnClose (app: FastifyInstance, drain: Drain, { limits, drain: { deadlineMs } }: Settings): void {
+export function drainOnClose (app: FastifyInstance, drain: Drain, { drain: { deadlineMs } }: Settings): void {
   const { pluginTimeout = 0 } = app.initialConfig
   if (pluginTimeout > 0 && deadlineMs + AFTER_DEADLINE_MS >= pluginTimeout) {
     throw new OptionError('drain.deadlineMs', `is ${deadlineMs}, and closing may take a second more, for which Fastify's pluginTimeout of ${pluginTimeout} ms does not wait: lower it, or raise the other, as in Fastify({ pluginTimeout: ${deadlineMs + 2 * AFTER_DEADLINE_MS} })`)
@@ -23,7 +22,6 @@ export function drainOnClose (app: FastifyInstance, drain: Drain, { limits, drai
   drains.set(app.server, all)
   all.push(drain)
   app.addHook('preClose', async () => {
-    letGoOfRefused(app, limits.closeMs)
     closeListeners(app)
     await Promise.all(all.map(async (each) => await each.run()))
   })
@@ -45,20 +43,4 @@ function bindingsOf (app: FastifyInstance): Server[] {
     if (key !== undefined) return (scope as Record<symbol, Server[]>)[key] ?? []
   }
   return []
-}
-
-/**
- * While the app closes, Fastify answers upgrades with 503 and nobody lets go of their sockets: half open, each would keep
- * the server from closing for as long as its client likes. And closing is just when all clients come back.
- */
-function letGoOfRefused (app: FastifyInstance, withinMs: number): void {
-  const listener = (_request: IncomingMessage, socket: Duplex): void => {
-    // One that somebody reads was taken: another listener of the same server may accept what Fastify would refuse.
-    const letGo = (): void => { if (socket.listenerCount('data') === 0) socket.destroy() }
-    const cut = setTimeout(letGo, withinMs)
-    socket.once('close', () => clearTimeout(cut))
-    socket.once('finish', letGo)
-  }
-  app.server.on('upgrade', listener)
-  app.server.once('close', () => app.server.removeListener('upgrade', listener))
 }
