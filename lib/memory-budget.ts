@@ -34,9 +34,19 @@ export class MemoryBudget {
 
   /** Bytes that are buffered: asks every holder. */
   get bytes (): number {
-    let bytes = 0
-    for (const holder of this.#holders()) bytes += holder.bufferedBytes
-    return bytes
+    return this.measure().bufferedBytes
+  }
+
+  /** The same, and what one holder has of it at most. */
+  measure (): { bufferedBytes: number, mostBufferedBytes: number } {
+    let bufferedBytes = 0
+    let mostBufferedBytes = 0
+    for (const holder of this.#holders()) {
+      const bytes = holder.bufferedBytes
+      bufferedBytes += bytes
+      if (bytes > mostBufferedBytes) mostBufferedBytes = bytes
+    }
+    return { bufferedBytes, mostBufferedBytes }
   }
 
   /** So many bytes have come in, wherever they go. */

@@ -67,6 +67,8 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
 export interface TrunklineStats extends RelayStats {
   /** Clients' sockets, those that are not let in yet included. While draining: those that are left. */
   links: number
+  /** Those of them that have not shown yet who they are. */
+  strangers: number
   /** Those that are not read for now, since they have sent too many messages. */
   throttled: number
   /** How often that was so since the start. */
@@ -165,7 +167,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
     drain: () => drain.run(),
     stats: () => ({
-      ...relay.stats(), links: connections.size, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
+      ...relay.stats(), links: connections.size, strangers: connections.strangers, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
     })
   } satisfies Trunkline)
 

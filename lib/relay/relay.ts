@@ -60,6 +60,8 @@ export interface RelayStats {
   reset: number
   /** Bytes that are buffered for all peers together. */
   bufferedBytes: number
+  /** The most that is buffered for one of them. */
+  mostBufferedBytes: number
   /** How often somebody had to go because these were too many. */
   shed: number
   /** Peers that ended, by cause. */
@@ -196,7 +198,7 @@ export class Relay<Metadata> {
       evicted: this.#detached.evicted,
       rooms: this.peers.rooms,
       ...this.#counts,
-      bufferedBytes: this.#budget.bytes,
+      ...this.#budget.measure(),
       shed: this.#budget.shed,
       left: { ...this.#left },
       trunk: { state: this.#trunk.state, ...this.#options.mediaServer.stats() }

@@ -65,6 +65,8 @@ export interface EndpointStats {
   peers: number
   /** Bytes that are kept for clients, under way or waiting. */
   bufferedBytes: number
+  /** The most that is kept for one of them. */
+  mostBufferedBytes: number
   /** How often a session had to end because these were too many. */
   shed: number
   /** Notifications that no backend has handled yet. */
@@ -174,8 +176,8 @@ export class Endpoint<Metadata = unknown> {
   }
 
   stats (): EndpointStats {
-    const { bytes, shed } = this.#sessions.budget
-    return { trunks: this.#trunks.size, peers: this.#sessions.size, bufferedBytes: bytes, shed, notifications: this.#notices.size, dropped: { ...this.#dropped } }
+    const { budget } = this.#sessions
+    return { trunks: this.#trunks.size, peers: this.#sessions.size, ...budget.measure(), shed: budget.shed, notifications: this.#notices.size, dropped: { ...this.#dropped } }
   }
 
   /** Accepts no more trunks, and ends those that there are and their peers. Resolves when they are gone, within about a second. */
