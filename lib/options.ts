@@ -12,7 +12,7 @@ const count = (fallback: number, description: string): Type.TInteger => Type.Int
 const Limits = Type.Object({
   messageBytes: bytes(128 * 1024, 'One message from a client. Beyond: close 1009.'),
   preAuthBytes: bytes(16 * 1024, 'What a client may send before it is let in, in one message. Beyond: close 1009.'),
-  authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 1013; a Fishjam client is told `unauthenticated`, and stops.'),
+  authMs: milliseconds(5_000, 'For the credentials of a client that brings them in its first message. Beyond: close 1013; a Fishjam client is told 1000 `unauthenticated`, after which current ones come back.'),
   unauthenticatedLinks: count(1_000, 'Clients that have connected and have not shown yet who they are. Beyond: close 1013.'),
   authPerSecond: count(1_000, 'How often `authenticate` is begun in a second, a tenth of it at once. The others wait.'),
   concurrentAuth: count(64, 'How often `authenticate` runs at once, those that took too long included until they end, or for twice `hookMs`. The others wait.'),

@@ -214,12 +214,19 @@ const trunkline: FastifyPluginAsync<TrunklineOptions> = fp(plugin, { fastify: '5
 export default trunkline
 
 export { CloseCode } from '../lib/close-codes.js'
+export type { Clock, Timer } from '../lib/clock.js'
+export type { Logger } from '../lib/logger.js'
 export { trunklineServer } from '../lib/media-servers/trunkline.js'
 export type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
-export type { Authenticate, Credentials, Identity } from '../lib/relay/admission.js'
+export type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, TokenOptions } from '../lib/options.js'
+export type { AdmissionStats, Authenticate, Credentials, Identity } from '../lib/relay/admission.js'
 export type { ForwardResult, HookFunctions, HookName, MediaEvent, RoomOfRecording } from '../lib/relay/hooks.js'
-export type { Driver, Notification, Recording, TrunkState } from '../lib/relay/media-server.js'
+export type {
+  Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
+  OpenRequest, Recording, Status, TrunkState
+} from '../lib/relay/media-server.js'
 export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
 export type { Peers } from '../lib/relay/peers.js'
 export { Refusal } from '../lib/relay/refusal.js'
+export type { RelayStats } from '../lib/relay/relay.js'
 export * as errors from '../lib/errors.js'

@@ -96,7 +96,7 @@ export class StandIn implements Link {
   // From the relay
 
   joined (answer: JoinAnswer): void {
-    const isLost = this.#key !== '' && !answer.resumed
+    const isLost = this.#greeted && !answer.resumed
     if (isLost && (this.#end.sent > 0 || this.#end.received > 0)) {
       this.ended({ code: CloseCode.mediaServerReset, reason: 'the media server has forgotten the session', cause: 'media server reset' })
       return

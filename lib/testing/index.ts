@@ -1,4 +1,6 @@
 /** Test doubles for apps that use Trunkline, and for Trunkline itself: `trunkline/testing`. */
+export type { Clock, Timer } from '../clock.js'
+export type { Bodies, Frame, Kind, Opened, Welcome } from '../trunk/schema.js'
 export type { ChaosConnection, ChaosDirection, ChaosVerbs } from './chaos-connection.js'
 export { ChaosProxy } from './chaos-proxy.js'
 export type { ChaosProxyOptions, ChaosTarget } from './chaos-proxy.js'

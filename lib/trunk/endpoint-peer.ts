@@ -67,13 +67,13 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string
-  /** By which the backend may ask for this session again. A secret. */
-  readonly key: string
+  /** By which the backend may ask for this session again. A secret, and so in nobody's log. */
+  readonly #key: string
   readonly #owner: EndpointPeerOwner
   readonly #end: End<Sent>
   readonly #acks: Acknowledger
   #metadata: Metadata
-  /** With which the client may ask again, until we hear that it knows `key`. */
+  /** With which the client may ask again, until we hear that it knows `#key`. */
   #oldKey: string
   #asked: Asked
   #at: EndpointAttachment
@@ -88,7 +88,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     super({ captureRejections: true })
     this.id = id
     this.roomId = roomId
-    this.key = key
+    this.#key = key
     this.#asked = asked
     this.#oldKey = asked.key
     this.#metadata = metadata
@@ -143,7 +143,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
 
   /** @internal Whether a backend that asks with `key` asks for this session, or for the answer that it did not get. */
   isAskedFor (key: string, isSame: (one: string, other: string) => boolean): 'session' | 'answer' | null {
-    if (isSame(key, this.key)) return this.#state === 'opening' ? 'answer' : 'session'
+    if (isSame(key, this.#key)) return this.#state === 'opening' ? 'answer' : 'session'
     return isSame(key, this.#oldKey) ? 'answer' : null
   }
 
@@ -286,7 +286,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     const windowBytes = session.windowMs === 0 ? 0 : session.windowBytes
     if (!this.#end.attach({ received, windowBytes })) return false
     this.#state = 'attached'
-    this.#at.opened({ id, key: this.key, resumed, received: this.#end.received, windowBytes })
+    this.#at.opened({ id, key: this.#key, resumed, received: this.#end.received, windowBytes })
     return true
   }
 

@@ -289,6 +289,10 @@ export function createEndpoint<Metadata = unknown> (options: EndpointOptions<Met
   return new Endpoint(options)
 }
 
+export { CloseCode } from '../close-codes.js'
+export type { Clock, Timer } from '../clock.js'
+export type { Logger } from '../logger.js'
 export { EndpointPeer } from './endpoint-peer.js'
+export type { EndpointPeerEvents } from './endpoint-peer.js'
 export { EndpointRefusal } from './endpoint-refusal.js'
 export type { Notice } from './notices.js'

@@ -199,3 +199,14 @@ t.test('what the trunk had no room for is not taken for received, where the back
     t.same(events, Array.from({ length: 30 }, (_, n) => n))
   }
 })
+
+t.test('a media server that gives no key has forgotten a session all the same: its client is told, and not given another in silence', async (t) => {
+  const server = await startMediaServer(t, { echo: true })
+  server.onOpen = (open, trunk) => trunk.send(server.answer(open, { key: '' }))
+  const app = await startApp(t, { ...server.options, retry: { baseMs: 5, maxMs: 20 } })
+  const client = await app.join({ roomId: 'room', peerId: 'p' })
+  client.send('hello')
+  t.equal(await client.receiveText(), 'hello')
+  server.cut()
+  t.match(await client.closed, { code: 4001 })
+})
