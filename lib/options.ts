@@ -23,7 +23,7 @@ const Limits = Type.Object({
   downlinkQueueBytes: bytes(320 * 1024, 'What waits for `onDownlink`, of one peer. Beyond: close 4008.'),
   downlinkBytes: bytes(320 * 1024, 'What waits unsent for one client. Beyond: close 4008.'),
   trunkWindowBytes: Type.Integer({ minimum: 64 * 1024, default: 256 * 1024, description: 'What may be under way on the trunk, in each direction. The rest waits, by peer, and each gets its share.' }),
-  trunkQueueBytes: bytes(16 * 1024 * 1024, 'What waits for the trunk, of all peers. Beyond: nobody is read of whom anything waits; at four times as much close 1013.'),
+  trunkQueueBytes: bytes(16 * 1024 * 1024, 'What waits for the trunk, of all peers. Beyond: nobody is read of whom more than its share of it waits; at four times as much close 1013.'),
   messagesPerSecond: count(200, 'Messages of one client, in the long run. Beyond: its socket is not read for a while.'),
   messageBurst: count(400, 'The same at once.'),
   pausedMs: milliseconds(10_000, 'How long a client may have to be kept waiting for sending too many messages, within a minute; what piled up while it was held up by something else is not its fault. Beyond: close 4429. From 60 000 on: never.'),

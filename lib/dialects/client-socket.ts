@@ -180,6 +180,11 @@ export class ClientSocket {
     this.#socket.send(this.#unsent > 0 ? unpinned(data) : data, { binary, compress: false })
   }
 
+  /** The client says now what it has kept for a while. */
+  catchUp (): void {
+    this.#throttle.catchUp()
+  }
+
   pause (): void {
     this.#brake.hold('owner')
     this.#throttle.held()

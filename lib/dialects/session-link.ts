@@ -86,6 +86,7 @@ export class SessionLink implements Link {
   // From the relay
 
   joined ({ key, resumed, received, windowBytes, peerId, roomId, resumeMs }: JoinAnswer): void {
+    if (resumed) this.#socket.catchUp()
     this.#tell({
       type: 'joined', id: this.#asked, peerId, roomId, key, resumed, received, windowBytes, heartbeatMs: this.#door.heartbeatMs, resumeWindowMs: resumeMs
     })

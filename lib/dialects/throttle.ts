@@ -86,6 +86,11 @@ export class Throttle {
     this.#heldSince = null
   }
 
+  /** The client has to catch up with what it kept while it could say nothing: it is slowed down, but not sent away for it. */
+  catchUp (): void {
+    this.#excusedMs = MINUTE_MS
+  }
+
   stop (): void {
     if (this.#timer === null) return
     this.#timer.cancel()

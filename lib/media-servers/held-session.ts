@@ -97,10 +97,11 @@ export class HeldSession implements AttachmentReceiver {
     return accepted
   }
 
-  skipFrom (from: HeldAttachment): void {
-    if (from !== this.#attachment || !this.#end.take(0)) return
-    this.#inner?.skip()
+  skipFrom (from: HeldAttachment): Accepted {
+    if (from !== this.#attachment || this.#inner === null || !this.#end.take(0)) return 'full'
+    const accepted = this.#inner.skip()
     this.#acks.took()
+    return accepted
   }
 
   acked (from: HeldAttachment, received: number): void {
@@ -184,7 +185,7 @@ export class HeldSession implements AttachmentReceiver {
 export function refusedLater (receiver: AttachmentReceiver, status: Status): Attachment {
   let isOver = false
   queueMicrotask(() => { if (!isOver) receiver.refused(status) })
-  return { bufferedBytes: 0, send: () => 'full', skip () {}, ack () {}, detach () {}, close () { isOver = true } }
+  return { bufferedBytes: 0, send: () => 'full', skip: () => 'full', ack () {}, detach () {}, close () { isOver = true } }
 }
 
 /** One attachment of the session: only the latest is heard. */
@@ -203,8 +204,8 @@ class HeldAttachment implements Attachment {
     return this.#session.send(this, data, binary)
   }
 
-  skip (): void {
-    this.#session.skipFrom(this)
+  skip (): Accepted {
+    return this.#session.skipFrom(this)
   }
 
   ack (received: number): void {

@@ -63,8 +63,8 @@ export class TrunkAttachment implements Attachment {
     return this.#trunk.sendEvent({ peerId: this.peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
   }
 
-  skip (): void {
-    if (this.#state === 'open') this.#trunk.send(frame('skip', null, this.peerId, this.epoch))
+  skip (): Accepted {
+    return this.#state === 'open' ? this.#trunk.send(frame('skip', null, this.peerId, this.epoch)) : 'full'
   }
 
   ack (received: number): void {
@@ -79,7 +79,8 @@ export class TrunkAttachment implements Attachment {
   close (code: number, reason: string): void {
     const body = { code, reason: fitReason(reason), id: 0 }
     if (this.#state === 'open') this.#trunk.send(frame('close', body, this.peerId, this.epoch))
-    else if (this.#state === 'asked') this.#abandon((epoch) => frame('close', body, this.peerId, epoch))
+    // What was to be said before is less than that it is over.
+    else if (this.#state === 'asked' || this.#then !== null) this.#abandon((epoch) => frame('close', body, this.peerId, epoch))
     this.#state = 'over'
     this.#remove()
   }

@@ -73,7 +73,7 @@ export interface Attachment {
   readonly bufferedBytes: number
   send (data: Buffer, binary: boolean): Accepted
   /** Takes the place of an event that a hook dropped, so that both ends go on counting alike. */
-  skip (): void
+  skip (): Accepted
   /** So many media events were received by the client's end since the session began. */
   ack (received: number): void
   /** The link is gone; the media server is to hold the session for its window. It may still be told of its end. */

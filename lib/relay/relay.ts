@@ -208,7 +208,8 @@ export class Relay<Metadata> {
   /** Lets nobody in any more, and lets go of the sessions whose clients are away: they come back elsewhere. */
   close (): void {
     this.#closed = true
-    for (const peer of this.#all) if (peer.state === 'detached') peer.end(RESTART, true)
+    this.#recall.stop()
+    for (const peer of this.#all) if (peer.state === 'detached') this.#letGo(peer)
   }
 
   /**
@@ -218,7 +219,7 @@ export class Relay<Metadata> {
   async drain (): Promise<void> {
     this.#closed = true
     this.#recall.stop()
-    for (const peer of this.#all) peer.end(RESTART, true)
+    for (const peer of this.#all) this.#letGo(peer)
     await Promise.all([...this.#leaving.values(), this.#telling.close()])
   }
 
@@ -256,6 +257,11 @@ export class Relay<Metadata> {
     } else if (peer.roomId !== identity.roomId) {
       throw new Refusal(CloseCode.forbidden, 403, 'the session is of another room')
     }
+  }
+
+  /** Its client comes back elsewhere: with its session, where that is not in this process. */
+  #letGo (peer: RelayedPeer<Metadata>): void {
+    peer.end(RESTART, this.#options.mediaServer.keepsSessions)
   }
 
   /** A copy, since most that is done to all of them ends some. */

@@ -210,7 +210,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     const seat = this.#seat
     await this.#traffic.flush()
     if (this.#seat !== seat) return
-    if (forGood) this.end(reason, true)
+    if (forGood) this.end(reason, this.#services.mediaServer.keepsSessions)
     else this.unseated(reason)
   }
 

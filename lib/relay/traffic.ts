@@ -32,6 +32,8 @@ export class Traffic<Metadata> {
   readonly #down: Lane<Metadata>
   /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
   #deaf = false
+  /** Whether the app has been told of the peer: nothing moves before. */
+  #isOpen = false
 
   constructor (peer: Peer<Metadata>, ends: TrafficEnds, hooks: Hooks<Metadata>, limits: PeerLimits, counts: TrafficCounts) {
     this.#peer = peer
@@ -40,7 +42,7 @@ export class Traffic<Metadata> {
     const failed = (error: Error): void => this.failed(error)
     this.#up = new Lane('onUplink', peer, hooks, {
       deliver: (data, binary) => this.#sendUp(data, binary),
-      dropped: () => ends.attachment?.skip(),
+      dropped: () => { if (ends.attachment?.skip() === 'pressed') this.#pressed() },
       failed,
       full: () => ends.seat?.brake.hold('queue full'),
       drained: () => ends.seat?.brake.release('queue full')
@@ -65,6 +67,7 @@ export class Traffic<Metadata> {
   }
 
   open (): void {
+    this.#isOpen = true
     this.#up.open()
     this.#down.open()
   }
@@ -94,7 +97,7 @@ export class Traffic<Metadata> {
   /** The trunk takes more. */
   relieved (): void {
     this.#ends.seat?.brake.release('trunk full')
-    if (this.#peer.state === 'joined') this.#up.open()
+    if (this.#isOpen) this.#up.open()
   }
 
   /** The client is not read any more. Resolves when what has come is delivered, up and then down, or somebody else has the peer. */
@@ -109,6 +112,7 @@ export class Traffic<Metadata> {
 
   /** What is under way here is of an attachment that is over: the ends send it again. Only once nothing comes in any more. */
   forget (): void {
+    this.#isOpen = false
     this.#up.reset()
     this.#down.reset()
     this.#ends.seat?.brake.release('trunk full')
@@ -126,14 +130,13 @@ export class Traffic<Metadata> {
   }
 
   #sendUp (data: Buffer, binary: boolean): void {
-    switch (this.#ends.attachment?.send(data, binary)) {
+    const accepted = this.#ends.attachment?.send(data, binary)
+    if (accepted === 'taken' || accepted === 'pressed') this.#counts.uplink++
+    switch (accepted) {
       case 'pressed':
-        this.#ends.seat?.brake.hold('trunk full')
-        this.#up.hold()
-        this.#counts.uplink++
+        this.#pressed()
         break
       case 'taken':
-        this.#counts.uplink++
         break
       case 'too big':
         this.#ends.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
@@ -141,6 +144,12 @@ export class Traffic<Metadata> {
       default:
         this.#ends.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
     }
+  }
+
+  /** The trunk has taken it, and no more for now. */
+  #pressed (): void {
+    this.#ends.seat?.brake.hold('trunk full')
+    this.#up.hold()
   }
 
   #sendDown (data: Buffer, binary: boolean): void {

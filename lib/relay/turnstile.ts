@@ -38,15 +38,18 @@ const LONGEST_AWAY_MS = 30_000
 /** The part of a second's turns that may be begun at once. */
 const BURST = 0.1
 
-/** Lets through so many at once and so many a second, in the order in which they came. The others wait, or are told when to come back. */
+/**
+ * Lets through so many at once and so many a second, in the order in which they came, those who are in already before strangers. The
+ * others wait, or are told when to come back.
+ */
 export class Turnstile {
   readonly perSecond: number
   readonly #limits: TurnstileLimits
   readonly #clock: Clock
   readonly #bucket: TokenBucket
-  readonly #waiting = new Set<Waiter>()
-  /** Kept over many turns: a new one would begin at all that have been deleted since. */
-  #order = this.#waiting.values()
+  /** Those who are in already, and strangers. */
+  readonly #insiders = new Line()
+  readonly #strangers = new Line()
   #timer: Timer | null = null
   #closed: (() => Refusal) | null = null
   #running = 0
@@ -62,9 +65,13 @@ export class Turnstile {
     this.#bucket = new TokenBucket(limits.authPerSecond, Math.max(1, limits.authPerSecond * BURST), clock.now())
   }
 
-  /** How many may be sent here for a turn, without one of them waiting for long. */
+  /** How many that are in already may be sent here for a turn, without one of them waiting for long: no stranger goes before them. */
   get room (): number {
-    return Math.max(0, 2 * this.#limits.concurrentAuth - this.#running - this.#waiting.size)
+    return Math.max(0, 2 * this.#limits.concurrentAuth - this.#running - this.#insiders.size)
+  }
+
+  get #waiting (): number {
+    return this.#insiders.size + this.#strangers.size
   }
 
   /**
@@ -81,16 +88,17 @@ export class Turnstile {
       this.#begin()
       return
     }
-    if (!isIn && this.#waiting.size >= this.#limits.waitingAuth) throw busy('too many at once', undefined, this.comeBackMs())
+    if (!isIn && this.#waiting >= this.#limits.waitingAuth) throw busy('too many at once', undefined, this.comeBackMs())
     const { promise, resolve, reject } = withResolvers()
     const waiter: Waiter = { go: resolve, refuse: reject }
+    const line = isIn ? this.#insiders : this.#strangers
     const giveUp = (): void => {
-      this.#waiting.delete(waiter)
+      line.delete(waiter)
       this.#turn()
       reject(gone?.reason)
     }
-    this.#waiting.add(waiter)
-    this.#mostWaiting = Math.max(this.#mostWaiting, this.#waiting.size)
+    line.add(waiter)
+    this.#mostWaiting = Math.max(this.#mostWaiting, this.#waiting)
     gone?.addEventListener('abort', giveUp, { once: true })
     this.#turn()
     try {
@@ -110,20 +118,19 @@ export class Turnstile {
   comeBackMs (): number {
     const now = this.#clock.now()
     const turnMs = 1_000 / this.perSecond
-    this.#promisedUntil = Math.min(Math.max(this.#promisedUntil, now + this.#waiting.size * turnMs) + turnMs, now + LONGEST_AWAY_MS)
+    this.#promisedUntil = Math.min(Math.max(this.#promisedUntil, now + this.#waiting * turnMs) + turnMs, now + LONGEST_AWAY_MS)
     return Math.ceil(this.#promisedUntil - now)
   }
 
   stats (): TurnstileStats {
-    return { running: this.#running, waiting: this.#waiting.size, mostRunning: this.#mostRunning, mostWaiting: this.#mostWaiting }
+    return { running: this.#running, waiting: this.#waiting, mostRunning: this.#mostRunning, mostWaiting: this.#mostWaiting }
   }
 
   /** Lets nobody through any more, whoever waits included. @param refusal made for each of them */
   close (refusal: () => Refusal): void {
     this.#closed = refusal
     this.#timer?.cancel()
-    for (const { refuse } of this.#waiting) refuse(refusal())
-    this.#waiting.clear()
+    for (const line of [this.#insiders, this.#strangers]) for (let waiter; (waiter = line.next()) !== undefined;) waiter.refuse(refusal())
   }
 
   #mayGo (): boolean {
@@ -136,29 +143,50 @@ export class Turnstile {
 
   /** Begins the turns that may begin now, and looks again when the next one may. */
   #turn (): void {
-    while (this.#waiting.size > 0 && this.#mayGo()) {
+    while (this.#waiting > 0 && this.#mayGo()) {
       // In here and not after the promise, so that nobody slips in between.
       this.#begin()
-      this.#next().go()
+      const next = this.#insiders.next() ?? this.#strangers.next()
+      next!.go()
     }
     this.#timer?.cancel()
     this.#timer = null
     // One that waits for a turn to end is let through by `leave`.
-    if (this.#waiting.size === 0 || this.#running >= this.#limits.concurrentAuth) return
+    if (this.#waiting === 0 || this.#running >= this.#limits.concurrentAuth) return
     this.#timer = this.#clock.after(this.#bucket.waitMs(this.#clock.now()), () => {
       this.#timer = null
       this.#turn()
     })
   }
+}
 
-  #next (): Waiter {
+/** Who waits, in order; any of them may give up. */
+class Line {
+  readonly #waiting = new Set<Waiter>()
+  /** Kept over many turns: a new one would begin at all that have been deleted since. */
+  #order = this.#waiting.values()
+
+  get size (): number {
+    return this.#waiting.size
+  }
+
+  add (waiter: Waiter): void {
+    this.#waiting.add(waiter)
+  }
+
+  delete (waiter: Waiter): void {
+    this.#waiting.delete(waiter)
+  }
+
+  /** Takes out who is first. */
+  next (): Waiter | undefined {
     let { value, done } = this.#order.next()
     if (done === true) {
       this.#order = this.#waiting.values()
       value = this.#order.next().value
     }
-    this.#waiting.delete(value!)
-    return value!
+    if (value !== undefined) this.#waiting.delete(value)
+    return value
   }
 }
 

@@ -14,6 +14,8 @@ import type { Frame } from './schema.js'
 const CREDIT_BYTES = 16 * 1024
 /** A smaller window than this would wait for credit that is not due yet. */
 export const MIN_WINDOW_BYTES = 64 * 1024
+/** What says that a peer is over has to fit into one message. */
+const MIN_MESSAGE_BYTES = 1024
 /** How long a closed socket may take to say goodbye before it is cut, in milliseconds. */
 const CLOSE_MS = 1_000
 
@@ -111,7 +113,7 @@ export class Channel {
 
   /** How many bytes one message may have from now on: the other side has said it. */
   limitMessages (bytes: number): void {
-    if (bytes > 0) this.#limits.messageBytes = Math.min(this.#limits.messageBytes, bytes)
+    if (bytes > 0) this.#limits.messageBytes = Math.min(this.#limits.messageBytes, Math.max(bytes, MIN_MESSAGE_BYTES))
   }
 
   /** What the other side wants to have under way towards it at most, for which it gives credit; 0: it gives none. */

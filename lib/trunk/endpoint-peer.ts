@@ -156,12 +156,12 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     if (this.#state === 'over') return false
     // What came in as a part of a large read may be what is sent, and is kept until it is acknowledged.
     const bytes = unpinned(typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength))
-    this.#owner.received(bytes.length)
     if (!this.#end.push({ data: bytes, binary: typeof data !== 'string' }, bytes.length)) {
       this.over({ code: CloseCode.tooSlow, reason: 'too far behind' }, true)
       return false
     }
     this.flush()
+    this.#owner.received(bytes.length)
     this.#pressed = this.#end.waiting
     return !this.#pressed
   }

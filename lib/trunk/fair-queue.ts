@@ -18,7 +18,7 @@ interface Line<Item> {
 }
 
 /** A line is given so many bytes when its turn comes: what is larger saves up. */
-const QUANTUM_BYTES = 4 * 1024
+export const QUANTUM_BYTES = 4 * 1024
 /** What was taken is cleared away when there is so much of it. */
 const CLEAR_AT = 64
 /** Lines that are kept for the next key instead of being made anew. */
@@ -34,6 +34,8 @@ export class FairQueue<Item extends Sized> {
   #first: Line<Item> | null = null
   #last: Line<Item> | null = null
   #bytes = 0
+  /** Lines that were pushed to since `settle`. */
+  #fresh: Array<Line<Item>> = []
 
   /** Bytes of all that waits. */
   get bytes (): number {
@@ -59,7 +61,7 @@ export class FairQueue<Item extends Sized> {
     line.items.push(item)
     line.bytes += item.size
     this.#bytes += item.size
-    line.fresh++
+    if (line.fresh++ === 0) this.#fresh.push(line)
     return line.bytes
   }
 
@@ -93,17 +95,19 @@ export class FairQueue<Item extends Sized> {
 
   /** Calls back with what was pushed since the last time and still waits. */
   settle (waits: (item: Item) => void): void {
-    for (let line = this.#first; line !== null; line = line.next) {
+    for (const line of this.#fresh) {
       const { items, head, fresh } = line
       for (let i = Math.max(head, items.length - fresh); i < items.length; i++) waits(items[i]!)
       line.fresh = 0
     }
+    this.#fresh = []
   }
 
   clear (): void {
     this.#lines.clear()
     this.#first = this.#last = null
     this.#bytes = 0
+    this.#fresh = []
   }
 
   /** The line whose turn it is, with enough saved up for its first item. */

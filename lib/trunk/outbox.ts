@@ -1,7 +1,7 @@
 import { unpinned } from '../unpinned.js'
 import type { Codec } from './codec.js'
 import { CreditWindow } from './credit-window.js'
-import { FairQueue } from './fair-queue.js'
+import { FairQueue, QUANTUM_BYTES } from './fair-queue.js'
 import type { Frame, Kind } from './schema.js'
 
 /** What carries a batch away: the one place that writes to the trunk's socket. */
@@ -17,7 +17,7 @@ export interface OutboxLimits {
   windowBytes: number
   /** Bytes of one peer from which it is asked to pause. */
   peerBytes: number
-  /** Bytes of all peers from which whoever has anything waiting is asked to pause. */
+  /** Bytes of all peers from which whoever has more than its share of them waiting is asked to pause. */
   softBytes: number
   /** Bytes of all peers from which no media event is accepted any more. */
   hardBytes: number
@@ -46,8 +46,11 @@ const BATCH_BYTES = 64 * 1024
 const URGENT = new Set<Kind>(['hello', 'welcome', 'credit', 'error'])
 
 interface Encoded {
+  /** For how many bytes it counts while it waits. */
   readonly size: number
   parts: Buffer[]
+  /** Of the parts. */
+  length: number
 }
 
 /**
@@ -63,8 +66,12 @@ export class Outbox {
   readonly #window = new CreditWindow()
   readonly #waiting = new FairQueue<Encoded>()
   #urgent: Encoded[] = []
+  /** By peer: the acknowledgement that waits, of which only the latest says anything. */
+  readonly #acks = new Map<string, Encoded>()
   /** Peers that are to be told when they may go on. */
   readonly #pressed = new Set<string>()
+  /** Those of them of whom nothing waits, but of all others too much. */
+  readonly #barred = new Set<string>()
   #scheduled: NodeJS.Immediate | null = null
   #closed = false
 
@@ -108,11 +115,12 @@ export class Outbox {
     // Two bytes for the brackets of the JSON variant.
     if (size + 2 > this.#limits.messageBytes) return 'too big'
     this.#schedule()
+    const encoded: Encoded = { parts, size, length: size }
     if (URGENT.has(frame.kind)) {
-      this.#urgent.push({ parts, size })
+      this.#urgent.push(encoded)
       return 'taken'
     }
-    const bytes = this.#waiting.push(frame.peerId, { parts, size })
+    const bytes = frame.kind === 'ack' ? this.#pushAck(frame.peerId, encoded) : this.#waiting.push(frame.peerId, encoded)
     if (this.#waiting.bytes >= this.#limits.hardBytes + OVERWHELMED_BYTES) this.#observer.overwhelmed()
     return this.#isAllowed(frame.peerId, bytes) ? 'taken' : 'pressed'
   }
@@ -144,7 +152,9 @@ export class Outbox {
     this.#scheduled = null
     this.#waiting.clear()
     this.#urgent = []
+    this.#acks.clear()
     this.#pressed.clear()
+    this.#barred.clear()
   }
 
   #schedule (): void {
@@ -163,32 +173,38 @@ export class Outbox {
     }
     // What leaves in this turn is a view of what was read; what stays would keep all of that alive.
     this.#waiting.settle((item) => { item.parts = item.parts.map(unpinned) })
+    if (this.#barred.size > 0 && this.#waiting.bytes < this.#limits.hardBytes / 2) {
+      for (const peerId of this.#barred) if (this.#pressed.delete(peerId)) relieved.push(peerId)
+      this.#barred.clear()
+    }
     for (const peerId of relieved) this.#observer.relieved(peerId)
   }
 
   /** As much as fits into one message, `roomBytes` and a share of each peer. One frame is taken whatever its size, while there is any room. */
-  #batch (roomBytes: number, relieved: string[]): Encoded {
+  #batch (roomBytes: number, relieved: string[]): { parts: Buffer[], size: number } {
     const maxBytes = Math.min(BATCH_BYTES, this.#limits.messageBytes - 2)
     const parts: Buffer[] = []
     let size = 0
     for (const urgent of this.#urgent) {
       parts.push(...urgent.parts)
-      size += urgent.size
+      size += urgent.length
     }
     this.#urgent = []
     while (size < roomBytes) {
       const next = this.#waiting.peek()
-      if (next === undefined || (size > 0 && size + next.size > Math.min(maxBytes, roomBytes))) break
-      const peerId = this.#pressed.size > 0 ? this.#waiting.next! : null
+      if (next === undefined || (size > 0 && size + next.length > Math.min(maxBytes, roomBytes))) break
+      const peerId = this.#pressed.size > 0 || this.#acks.size > 0 ? this.#waiting.next! : null
       this.#waiting.take()
       for (const part of next.parts) parts.push(part)
-      size += next.size
-      if (peerId !== null && this.#isRelieved(peerId)) relieved.push(peerId)
+      size += next.length
+      if (peerId === null) continue
+      if (this.#acks.get(peerId) === next) this.#acks.delete(peerId)
+      if (this.#isRelieved(peerId)) relieved.push(peerId)
     }
     return { parts, size }
   }
 
-  #write ({ parts, size }: Encoded): void {
+  #write ({ parts, size }: { parts: Buffer[], size: number }): void {
     const message = this.#codec.batch(parts, size)
     const { length } = message
     this.#window.sent(length)
@@ -198,18 +214,40 @@ export class Outbox {
     })
   }
 
+  /** @returns bytes of this peer that wait now */
+  #pushAck (peerId: string, ack: Encoded): number {
+    const waiting = this.#acks.get(peerId)
+    if (waiting === undefined) {
+      this.#acks.set(peerId, ack)
+      return this.#waiting.push(peerId, ack)
+    }
+    // It says what that one says, and more: a client may send as many as it likes.
+    waiting.parts = ack.parts
+    waiting.length = ack.length
+    return this.#waiting.bytesOf(peerId)
+  }
+
   /** Whether a peer of whom so many bytes wait may go on; else it is told when. */
   #isAllowed (peerId: string, bytes: number): boolean {
-    const { peerBytes, softBytes } = this.#limits
-    if (bytes === 0 || (bytes < peerBytes && this.#waiting.bytes < softBytes)) return true
+    const isFull = this.#waiting.bytes >= this.#limits.hardBytes
+    if (!isFull && (bytes === 0 || bytes < this.#peerBytes)) return true
     this.#pressed.add(peerId)
+    if (bytes === 0) this.#barred.add(peerId)
     return false
   }
 
   #isRelieved (peerId: string): boolean {
-    const { peerBytes, softBytes } = this.#limits
+    if (!this.#pressed.has(peerId)) return false
     const bytes = this.#waiting.bytesOf(peerId)
-    return (bytes === 0 || (bytes < peerBytes / 2 && this.#waiting.bytes < softBytes)) && this.#pressed.delete(peerId)
+    if (bytes === 0 && this.#waiting.bytes >= this.#limits.hardBytes) this.#barred.add(peerId)
+    else if (bytes === 0 || bytes < this.#peerBytes / 2) return this.#pressed.delete(peerId)
+    return false
+  }
+
+  /** Bytes that one peer may have waiting: when too much waits altogether, its share, but not less than what it is sent in a turn. */
+  get #peerBytes (): number {
+    const { peerBytes, softBytes } = this.#limits
+    return this.#waiting.bytes < softBytes ? peerBytes : Math.min(peerBytes, Math.max(QUANTUM_BYTES, softBytes / this.#waiting.keys))
   }
 }
 

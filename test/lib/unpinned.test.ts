@@ -45,7 +45,7 @@ t.test('of a session that is held here, while its client is away', async (t) => 
   const heard: Buffer[] = []
   const nothing = { opened () {}, refused () {}, skip () {}, ack () {}, relieved () {}, closed () {} }
   const receiver: AttachmentReceiver = { ...nothing, event: (data) => heard.push(data) }
-  const inner = { open: (): Attachment => ({ bufferedBytes: 0, send: () => 'taken', skip () {}, ack () {}, detach () {}, close () {} }) } as unknown as MediaServer
+  const inner = { open: (): Attachment => ({ bufferedBytes: 0, send: () => 'taken', skip: () => 'taken', ack () {}, detach () {}, close () {} }) } as unknown as MediaServer
   const request = { received: 0 } as OpenRequest
   const session = new HeldSession(request, 'key', { windowMs: 1_000, windowBytes: 1_000, windowEvents: 512, clock: new ManualClock() }, () => {})
   const attachment = session.begin(inner, receiver)

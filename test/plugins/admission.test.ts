@@ -154,7 +154,7 @@ t.test('who is in already is not refused when it shows anew who it is, however m
   app.answers[0]!()
   await link.heard('joined')
   for (const client of [await first, await second]) await client.cut()
-  t.same(app.asked, ['in', 'first', 'second', 'in again'])
+  t.same(app.asked, ['in', 'first', 'in again', 'second'])
 })
 
 t.test('reasons are counted, but not as many as an app can think of', async (t) => {

@@ -143,7 +143,7 @@ class ModelAttachment implements Attachment {
     return 'taken'
   }
 
-  skip (): void {}
+  skip (): 'taken' { return 'taken' }
   ack (): void {}
   detach (): void {
     if (this.open) this.#server.detached(this.request.peerId)

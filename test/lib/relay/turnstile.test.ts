@@ -81,7 +81,7 @@ t.test('a tenth of a second\'s turns at once, and the rest one after the other',
   t.same(slow.went, ['one'], 'a tenth of few is one')
 })
 
-t.test('who is in already waits beyond the bound', async (t) => {
+t.test('who is in already waits beyond the bound, and before strangers', async (t) => {
   const door = new Door({ concurrentAuth: 1, waitingAuth: 1 })
   for (const name of ['a', 'b']) door.come(name)
   for (const name of ['in 1', 'in 2']) door.come(name, { isIn: true })
@@ -91,7 +91,7 @@ t.test('who is in already waits beyond the bound', async (t) => {
     door.turnstile.leave()
   }
   await settled()
-  t.same(door.went, ['a', 'b', 'in 1', 'in 2'])
+  t.same(door.went, ['a', 'in 1', 'in 2', 'b'])
   t.same(door.refused.map(([name]) => name), ['stranger'])
 })
 
@@ -166,7 +166,7 @@ t.test('whatever comes: never more at once, never more often, in order, and nobo
   await fc.assert(fc.asyncProperty(limits, fc.array(anyStep, { maxLength: 100, size: 'max' }), async (limits, steps) => {
     const door = new Door(limits)
     const { turnstile, clock } = door
-    const came: Array<{ name: string, gone: AbortController }> = []
+    const came: Array<{ name: string, gone: AbortController, isIn: boolean }> = []
     const begun: number[] = []
     let running = 0
     const look = async (): Promise<void> => {
@@ -192,7 +192,7 @@ t.test('whatever comes: never more at once, never more often, in order, and nobo
           const gone = new AbortController()
           const { waiting } = turnstile.stats()
           const refusals = door.refused.length
-          came.push({ name: String(came.length), gone })
+          came.push({ name: String(came.length), gone, isIn: step.isIn })
           door.come(String(came.length - 1), { isIn: step.isIn, gone: gone.signal })
           await settled()
           if (step.isIn || waiting < limits.waitingAuth) assert.equal(door.refused.length, refusals, 'refused though there is room')
@@ -205,8 +205,10 @@ t.test('whatever comes: never more at once, never more often, in order, and nobo
       }
       await look()
     }
-    const numbers = door.went.map(Number)
-    assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), 'out of order')
+    for (const isIn of [false, true]) {
+      const numbers = door.went.map(Number).filter((number) => came[number]!.isIn === isIn)
+      assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), 'out of order')
+    }
     for (let i = 0; i < 200 && turnstile.stats().waiting > 0; i++) {
       while (turnstile.stats().running > 0) turnstile.leave()
       clock.advance(1_000)
@@ -218,10 +220,11 @@ t.test('whatever comes: never more at once, never more often, in order, and nobo
   t.pass('the property holds')
 })
 
-t.test('room is what may run and as many more', async (t) => {
+t.test('room is what may run and as many more, whatever strangers wait', async (t) => {
   holds(t, fc.property(fc.nat(12), (many) => {
     const door = new Door({ concurrentAuth: 3, waitingAuth: 100 })
-    for (let i = 0; i < many; i++) door.come(String(i))
+    for (let i = 0; i < many; i++) door.come(String(i), { isIn: true })
+    for (let i = 0; i < 5 && many >= 3; i++) door.come(`stranger ${i}`)
     assert.equal(door.turnstile.room, Math.max(0, 6 - many))
   }))
 })

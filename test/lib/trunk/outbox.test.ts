@@ -40,11 +40,11 @@ t.test('all of one turn leaves in one message', async (t) => {
   for (const codec of [protobufCodec, jsonCodec]) {
     const messages: Buffer[] = []
     const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, { ...limits }, quiet)
-    for (let i = 0; i < 100; i++) t.equal(outbox.push(frame('ack', i, 'p', 1)), 'taken')
+    for (let i = 0; i < 100; i++) t.equal(outbox.push(frame('text', Buffer.from(`${i}`), 'p', 1)), 'taken')
     t.equal(messages.length, 0)
     await turn()
     t.equal(messages.length, 1)
-    t.same(codec.decode(messages[0]!).map(({ body }) => body), Array.from({ length: 100 }, (_, i) => i))
+    t.same(codec.decode(messages[0]!).map(({ body }) => Number(body)), Array.from({ length: 100 }, (_, i) => i))
     outbox.push(frame('ack', 1, 'p', 1))
     await turn()
     t.equal(messages.length, 2)
@@ -155,22 +155,56 @@ t.test('a peer is pressed at its own bound, and relieved at half of it; nobody e
   t.same(relieved, ['p'], 'once')
 })
 
-t.test('at the bound of all peers whoever has anything waiting is pressed, until it has not', async (t) => {
-  const { outbox, relieved } = wire({ windowBytes: 64 * KiB, softBytes: 100_000, hardBytes: 400_000 })
+t.test('at the bound of all peers whoever has more than its share waiting is pressed, and nobody else', async (t) => {
+  const { outbox, relieved } = wire({ windowBytes: 64 * KiB, peerBytes: 50_000, softBytes: 100_000, hardBytes: 400_000 })
   const size = protobufCodec.append([], event(1000, 'p10'))
   for (let i = 0; i < Math.ceil(64 * KiB / size); i++) outbox.push(event(1000, `x${i % 2}`))
   await turn()
   let n = 10
-  while (outbox.waitingBytes + size < 100_000) t.equal(outbox.push(event(1000, `p${n++}`)), 'taken')
-  t.equal(outbox.push(event(1000, `p${n}`)), 'pressed')
-  t.ok(outbox.hasRoom('new'))
-  t.notOk(outbox.hasRoom('p10'))
+  // Below it each may have its own bound; ten are about to pass it.
+  while (outbox.waitingBytes + size < 100_000) t.equal(outbox.push(event(1000, `p${10 + n++ % 10}`)), 'taken')
+  t.ok(outbox.hasRoom('p10'))
+  t.equal(outbox.push(event(1000, 'new')), 'taken', 'one that has next to nothing waiting')
+  t.notOk(outbox.hasRoom('p10'), 'a tenth of the bound is more than its share')
   outbox.credited(64 * KiB)
   await turn()
   t.ok(relieved.includes('p10'))
-  while (outbox.push(event(1000, `q${n++}`)) !== 'full');
-  t.ok(outbox.waitingBytes >= 400_000 && outbox.waitingBytes < 400_000 + size + 10)
-  t.equal(outbox.push(frame('close', { code: 4410, reason: '', id: 0 }, 'p', 1)), 'pressed')
+})
+
+t.test('at the hard bound there is no room for anybody, not even for one of whom nothing waits; who was told so is told when there is', async (t) => {
+  const { outbox, relieved, came } = wire({ windowBytes: 64 * KiB, softBytes: 100_000, hardBytes: 400_000 })
+  for (let n = 0; outbox.waitingBytes < 400_000; n++) {
+    t.ok(outbox.hasRoom(`p${n}`))
+    outbox.push(event(20_000, `p${n}`))
+  }
+  t.notOk(outbox.hasRoom('late'))
+  t.equal(outbox.push(event(10, 'late')), 'full')
+  t.equal(outbox.push(frame('close', { code: 4410, reason: '', id: 0 }, 'q', 1)), 'pressed', 'what says that somebody is over is taken')
+  t.notOk(relieved.includes('late'))
+  while (outbox.waitingBytes > 0) {
+    outbox.credited(outbox.underWayBytes)
+    await turn()
+    if (relieved.includes('late')) break
+  }
+  t.ok(relieved.includes('late'))
+  t.ok(outbox.hasRoom('late'))
+  t.ok(came().includes('p0'))
+})
+
+t.test('of the acknowledgements of a peer that wait only the latest is sent: nobody can pile them up', async (t) => {
+  for (const codec of [protobufCodec, jsonCodec]) {
+    const messages: Buffer[] = []
+    const outbox = new Outbox(codec, { write: (message) => messages.push(message) }, { ...limits }, quiet)
+    for (let i = 0; i < 7_000; i++) t.equal(outbox.push(frame('ack', i * 1_000, `p${i % 2}`, 1)), 'taken')
+    t.ok(outbox.waitingBytes < 200)
+    outbox.push(event(10, 'p0'))
+    await turn()
+    t.strictSame(messages.flatMap((message) => codec.decode(message)).filter(({ kind }) => kind === 'ack').map(({ peerId, body }) => [peerId, body]), [['p0', 6_998_000], ['p1', 6_999_000]])
+    outbox.push(frame('ack', 7_000_000, 'p0', 1))
+    await turn()
+    t.equal(codec.decode(messages[1]!)[0]?.body, 7_000_000)
+    t.equal(outbox.waitingBytes, 0)
+  }
 })
 
 t.test('of a side that gives no credit, what has left this process is what it took', async (t) => {
