@@ -565,3 +565,50 @@ t.test('sessions that the backend holds end with their window, and at their boun
   foreign.ask({ roomId: 'room' }, { peerId: 'four', key: four.joined.key, received: 9 })
   t.equal((await foreign.closed).code, 1002)
 })
+
+t.test('nothing of a client moves before onPeerJoin has let it in, whatever room the trunk has meanwhile', async (t) => {
+  const server = await startMediaServer(t, { windowBytes: 256 * 1024, welcome: { resumeWindowMs: 30_000 } })
+  let refuse = (): void => {}
+  const asked = new Promise<void>((resolve) => { refuse = resolve })
+  // The least that may wait: whatever goes up presses, and relieves.
+  const app = await startApp(t, server.options, { limits: { trunkQueueBytes: 1, uplinkQueueBytes: 1 }, hooks: { onPeerJoin: async () => { await asked; throw new Error('not you') } } })
+  const { link } = await joinLink(t, app)
+  link.event('hi')
+  for (let i = 0; i < 10; i++) link.ack(0)
+  link.control({ type: 'unknown' })
+  await server.receive('ack')
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  refuse()
+  t.match(await link.closed, { code: 1011 })
+  t.notOk(server.takeAll().some(({ kind }) => kind === 'text'))
+})
+
+t.test('one that is kicked while nobody knows whether its session goes on is over for the media server as soon as that answers', async (t) => {
+  const server = await startMediaServer(t, { windowBytes: 256 * 1024, welcome: { resumeWindowMs: 30_000 } })
+  const app = await startApp(t, server.options)
+  const until = async (isSo: () => boolean): Promise<void> => { while (!isSo()) await new Promise((resolve) => setImmediate(resolve)) }
+  const identity = { roomId: 'room', peerId: 'p' }
+  const { link, joined } = await joinLink(t, app, identity)
+  await link.client.cut()
+  await until(() => app.app.trunkline.peers.get('p')?.state === 'detached')
+  let answer = (): void => {}
+  server.onOpen = (open, trunk) => { answer = () => trunk.send(server.answer(open, { key: joined.key, resumed: true })) }
+  const again = await LinkClient.connect(app)
+  again.ask(identity, { peerId: 'p', key: joined.key, received: 0 })
+  await server.receive('open', ({ body }) => body.key !== '')
+  await again.client.cut()
+  await until(() => app.app.trunkline.peers.get('p')?.state === 'detached')
+  app.app.trunkline.kick('p')
+  answer()
+  t.match(await server.receive('close'), { peerId: 'p', epoch: server.epoch, body: { code: 4410 } })
+})
+
+t.test('a media server that keeps no sessions hears at once of each client that a drain lets go', async (t) => {
+  const server = await startMediaServer(t)
+  const app = await startApp(t, server.options)
+  const { link, joined } = await joinLink(t, app)
+  const drained = app.app.trunkline.drain()
+  t.match(await server.receive('close'), { peerId: joined.peerId, body: { code: 1012 } })
+  t.match(await link.closed, { code: 1012 })
+  await drained
+})

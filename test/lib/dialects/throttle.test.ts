@@ -142,3 +142,13 @@ t.test('whatever is said when: it waits while it owes, and goes exactly where a 
     }
   }), { numRuns: 500 })
 })
+
+t.test('who catches up after a resume is slowed down, and not sent away for it within the next minute of pauses', async (t) => {
+  const { clock, log, throttle, say } = drive()
+  throttle.catchUp()
+  say(2_000)
+  clock.advance(MINUTE_MS + 2_000)
+  t.same(log, ['pause'])
+  clock.advance(1)
+  t.equal(log.at(-1), 'too many')
+})

@@ -93,3 +93,31 @@ function bytesRead (backend: Backend): () => number {
   backend.socket.on('message', (data) => { bytes += (data as Buffer).length })
   return () => bytes
 }
+
+t.test('where more waits for a trunk than it may, what is sent stays in its session: nothing is lost or counted as sent', async (t) => {
+  const { backend, peers } = await serve(t, { queueBytes: 50_000 })
+  const it = await backend({ windowBytes: WINDOW })
+  let owed = 0
+  let gives = false
+  const give = (): void => {
+    if (gives && owed > 0) it.send(frame('credit', owed))
+    if (gives) owed = 0
+  }
+  it.socket.on('message', (data) => {
+    owed += (data as Buffer).length
+    give()
+  })
+  for (let i = 0; i < 20; i++) await it.open(`p${i}`, { id: i + 1 })
+  const all = await Promise.all(Array.from({ length: 20 }, async () => await peers.take()))
+  for (const peer of all) for (const text of ['one', 'two']) peer.send(text.padEnd(30_000, '.'))
+  // Far more than four times the bound: the rest has been waiting in the sessions.
+  gives = true
+  give()
+  const heard = new Map<string, string[]>()
+  for (let n = 0; n < 40; n++) {
+    const { peerId, body } = await it.receive('text')
+    heard.set(peerId, [...heard.get(peerId) ?? [], body.toString().replaceAll('.', '')])
+  }
+  t.equal(heard.size, 20)
+  t.ok([...heard.values()].every((texts) => texts.join() === 'one,two'))
+})
