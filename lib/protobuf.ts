@@ -15,7 +15,7 @@ const FIXED32 = 5
 /** Reads the fields of one message, in order. Byte fields are views of the input, not copies. */
 export class Reader {
   readonly #buffer: Buffer
-  readonly #end: number
+  #end: number
   #at: number
   /** Of the field that `next` found. */
   field = 0
@@ -31,8 +31,9 @@ export class Reader {
   next (): boolean {
     if (this.#at >= this.#end) return false
     const key = this.varint()
-    this.field = Math.floor(key / 8)
-    this.wireType = key % 8
+    // Not by bits: a field number may have 29 of them, and a key is not bounded before it is read.
+    this.field = key < 0x80 ? key >> 3 : Math.floor(key / 8)
+    this.wireType = key & 7
     if (this.field === 0 || this.field > 0x1fffffff) throw new MalformedError(`field number ${this.field} at byte ${this.#at}`)
     return true
   }
@@ -62,7 +63,11 @@ export class Reader {
 
   /** A length-delimited field as text; refused unless it is UTF-8. */
   string (): string {
-    const start = this.span()
+    return this.text(this.span())
+  }
+
+  /** The same, of the field that `span` has moved past. */
+  text (start: number): string {
     const end = this.#at
     const buffer = this.#buffer
     for (let i = start; i < end; i++) {
@@ -78,6 +83,26 @@ export class Reader {
   message (): Reader {
     const start = this.span()
     return new Reader(this.#buffer, start, this.#at)
+  }
+
+  /** Goes on within the message in a length-delimited field, without a reader of its own; what `leave` is to be given. */
+  enter (): number {
+    const outer = this.#end
+    const start = this.span()
+    this.#end = this.#at
+    this.#at = start
+    return outer
+  }
+
+  /** Goes on behind the message that was entered. */
+  leave (outer: number): void {
+    this.#at = this.#end
+    this.#end = outer
+  }
+
+  /** Of the length-delimited field that `span` has moved past: where it ends. */
+  get at (): number {
+    return this.#at
   }
 
   /** Skips the field that `next` found. Groups, long deprecated, are refused. */

@@ -7,9 +7,9 @@ import type { Logger } from '../logger.js'
 import { Brake } from '../relay/brake.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { unpinned } from '../unpinned.js'
-import { corkForNow } from './cork.js'
 import { Throttle } from './throttle.js'
 import type { ThrottleCounts, ThrottleLimits } from './throttle.js'
+import { COPIED_BYTES, TurnBatch } from './turn-batch.js'
 
 export interface SocketLimits extends ThrottleLimits {
   /** Bytes of one message from the client. */
@@ -62,6 +62,7 @@ export class ClientSocket {
   readonly #received: (bytes: number) => void
   readonly #heartbeat: Heartbeat
   readonly #throttle: Throttle
+  readonly #batch: TurnBatch | null
   /** Our owner's pauses and our own: it is read while neither holds. */
   readonly #brake: Brake<'owner' | 'too many'>
   #observer: SocketObserver | null = null
@@ -86,6 +87,7 @@ export class ClientSocket {
     this.#log = log
     this.#received = received
     this.#messageBytes = limits.messageBytes
+    this.#batch = raw === undefined ? null : new TurnBatch(raw)
     this.#brake = new Brake({
       pause: () => { if (this.#state === 'open') socket.pause() },
       resume: () => { if (this.#state !== 'closed') socket.resume() }
@@ -120,7 +122,7 @@ export class ClientSocket {
 
   /** Bytes that wait unsent. */
   get bufferedBytes (): number {
-    return this.#socket.bufferedAmount
+    return this.#socket.bufferedAmount + (this.#batch?.bytes ?? 0)
   }
 
   /** With what it was closed, by whichever side was first to say so; null: not yet. */
@@ -166,7 +168,8 @@ export class ClientSocket {
   send (data: Buffer, binary: boolean): void {
     // A client that has said goodbye hears no more; that it is gone is told by its socket.
     if (this.#state !== 'open' || this.#socket.readyState !== this.#socket.OPEN) return
-    const isFirst = this.#raw === undefined || corkForNow(this.#raw)
+    const batch = this.#batch
+    const isFirst = batch === null || batch.begin()
     // Judged by what is left of earlier turns: this turn's bytes have not been offered to anybody yet.
     if (isFirst) this.#unsent = this.#socket.bufferedAmount
     // One that is larger than the bound itself goes alone, and is waited for.
@@ -176,6 +179,11 @@ export class ClientSocket {
       return
     }
     if (data.length > this.#limits.downlinkBytes) this.#oversize = data.length
+    if (batch !== null && data.length <= COPIED_BYTES) {
+      batch.add(data, binary, this.#unsent > 0)
+      return
+    }
+    batch?.flush()
     // Behind what is left it has to wait too.
     this.#socket.send(this.#unsent > 0 ? unpinned(data) : data, { binary, compress: false })
   }
@@ -199,6 +207,9 @@ export class ClientSocket {
   close (code: number, reason: string): void {
     if (this.#state !== 'open') return
     this.#state = 'closing'
+    // Our goodbye is the last thing that is said.
+    if (this.#socket.readyState === this.#socket.OPEN) this.#batch?.flush()
+    else this.#batch?.discard()
     this.#code ??= code
     this.#gone?.abort()
     this.#preAuth?.()
@@ -224,6 +235,7 @@ export class ClientSocket {
 
   /** Cuts it, whatever it is doing. */
   cut (): void {
+    this.#batch?.discard()
     this.#heartbeat.stop()
     this.#socket.terminate()
   }
@@ -265,6 +277,7 @@ export class ClientSocket {
 
   #closed (code: number, reason: string): void {
     this.#state = 'closed'
+    this.#batch?.discard()
     this.#preAuth?.()
     this.#heartbeat.stop()
     this.#throttle.stop()

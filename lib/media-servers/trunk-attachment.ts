@@ -1,6 +1,7 @@
 import { fitReason } from '../close-codes.js'
 import type { Accepted, Attachment, AttachmentReceiver, Status } from '../relay/media-server.js'
 import { frame } from '../trunk/schema.js'
+import type { Way } from '../trunk/outbox.js'
 import type { Frame } from '../trunk/schema.js'
 import type { Trunk } from '../trunk/trunk.js'
 
@@ -16,7 +17,7 @@ export class TrunkAttachment implements Attachment {
   #state: 'asked' | 'open' | 'over' = 'asked'
   /** What is to be said as soon as the media server has answered: whoever asked is gone. */
   #then: ((epoch: number) => Frame) | null = null
-  #tag: Buffer = Buffer.alloc(0)
+  #way: Way | null = null
   /** None that a frame can have, until the media server has answered. */
   epoch = -1
 
@@ -44,7 +45,7 @@ export class TrunkAttachment implements Attachment {
     if (this.#state !== 'asked') return false
     this.#state = 'open'
     this.epoch = epoch
-    this.#tag = this.#trunk.tag(this.peerId, epoch)
+    this.#way = this.#trunk.way(this.peerId, epoch)
     return true
   }
 
@@ -59,8 +60,7 @@ export class TrunkAttachment implements Attachment {
   }
 
   send (data: Buffer, binary: boolean): Accepted {
-    if (this.#state !== 'open') return 'full'
-    return this.#trunk.sendEvent({ peerId: this.peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
+    return this.#state === 'open' ? this.#trunk.sendEvent(this.#way!, data, binary) : 'full'
   }
 
   skip (): Accepted {

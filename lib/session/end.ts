@@ -55,6 +55,8 @@ export class End<Event> {
   #head = 0
   /** Index of the next event to send. */
   #next = 0
+  /** Index of the first that `settle` has not given out. */
+  #settled = 0
   /** Number of events before the one at `#head`. */
   #acked = 0
   /** The most that was ever sent: an acknowledgement cannot be beyond it. */
@@ -113,6 +115,13 @@ export class End<Event> {
     this.#sizes.push(bytes + EVENT_COST)
     this.#keptBytes += bytes + EVENT_COST
     return true
+  }
+
+  /** What was pushed since the last time and is still kept. */
+  settle (): Event[] {
+    const events = this.#events.slice(Math.max(this.#head, this.#settled)) as Event[]
+    this.#settled = this.#events.length
+    return events
   }
 
   /** The next event that may be sent now; undefined: none, or not before more is acknowledged. */
@@ -187,7 +196,7 @@ export class End<Event> {
     this.detach()
     this.#events = []
     this.#sizes = []
-    this.#head = this.#next = this.#acked = this.#sent = this.#keptBytes = 0
+    this.#head = this.#next = this.#settled = this.#acked = this.#sent = this.#keptBytes = 0
     this.#received = this.#acknowledged = this.#unackedBytes = 0
   }
 
@@ -212,11 +221,12 @@ export class End<Event> {
 
   #clear (): void {
     if (this.#head === this.#events.length) {
-      this.#events.length = this.#sizes.length = this.#head = this.#next = 0
+      this.#events.length = this.#sizes.length = this.#head = this.#next = this.#settled = 0
     } else if (this.#head >= CLEAR_AT && this.#head * 2 >= this.#events.length) {
       this.#events.splice(0, this.#head)
       this.#sizes.splice(0, this.#head)
       this.#next -= this.#head
+      this.#settled = Math.max(0, this.#settled - this.#head)
       this.#head = 0
     }
   }

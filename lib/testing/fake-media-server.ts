@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { messageOf } from '../trunk/codec.js'
 import { codecs } from '../trunk/channel.js'
 import type { Codec } from '../trunk/codec.js'
 import { SUBPROTOCOL, frame } from '../trunk/schema.js'
@@ -185,9 +186,7 @@ export class FakeTrunk {
 
   /** All in one message. */
   send (...frames: Frame[]): void {
-    const parts: Buffer[] = []
-    const size = frames.reduce((sum, each) => sum + this.#codec.append(parts, each), 0)
-    this.socket.send(this.#codec.batch(parts, size), { binary: this.#codec.binary })
+    this.socket.send(messageOf(this.#codec, frames), { binary: this.#codec.binary })
   }
 
   /** Bytes as they are, valid or not. */

@@ -6,7 +6,7 @@ import type { Codec } from './codec.js'
 import { protobufCodec } from './frames.js'
 import { jsonCodec } from './json-frames.js'
 import { Outbox } from './outbox.js'
-import type { Accepted, OutboxLimits } from './outbox.js'
+import type { Accepted, OutboxLimits, Way } from './outbox.js'
 import { frame } from './schema.js'
 import type { Frame } from './schema.js'
 
@@ -101,9 +101,9 @@ export class Channel {
     return { waitingBytes, waitingPeers, underWayBytes, windowBytes: this.#limits.windowBytes }
   }
 
-  /** Whether an event of this peer would be taken now, and go before long; else `relieved` follows. */
-  hasRoom (peerId: string): boolean {
-    return !this.#closed && this.#outbox.hasRoom(peerId)
+  /** Whether an event would be taken now, and go before long; else `relieved` follows. */
+  hasRoom (way: Way): boolean {
+    return !this.#closed && this.#outbox.hasRoom(way)
   }
 
   /** Bytes of this peer that wait for their turn. */
@@ -134,14 +134,14 @@ export class Channel {
     return this.#outbox.push(frame)
   }
 
-  /** The unchanging part of an attachment's events, to hand to `sendEvent`. */
-  tag (peerId: string, epoch: number): Buffer {
-    return this.#codec.tag(peerId, epoch)
+  /** For an attachment to keep, and to hand to `sendEvent`. */
+  way (peerId: string, epoch: number): Way {
+    return this.#outbox.way(peerId, epoch)
   }
 
-  /** The hot path's `send`: `tag` has been made before. */
-  sendEvent (frame: Frame, tag: Buffer): Accepted {
-    return this.#outbox.push(frame, tag)
+  /** The hot path's `send`. */
+  sendEvent (way: Way, data: Buffer, binary: boolean): Accepted {
+    return this.#outbox.pushEvent(way, data, binary)
   }
 
   /** Writes out what waits, says goodbye and cuts the socket if the other side does not answer within a second. */

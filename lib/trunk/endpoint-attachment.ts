@@ -1,5 +1,5 @@
 import { fitReason } from '../close-codes.js'
-import type { Accepted } from './outbox.js'
+import type { Accepted, Way } from './outbox.js'
 import type { Channel } from './channel.js'
 import { frame } from './schema.js'
 import type { Opened } from './schema.js'
@@ -9,22 +9,22 @@ export class EndpointAttachment {
   readonly trunk: Channel
   readonly epoch: number
   readonly #peerId: string
-  readonly #tag: Buffer
+  readonly #way: Way
 
   constructor (peerId: string, trunk: Channel, epoch: number) {
     this.trunk = trunk
     this.epoch = epoch
     this.#peerId = peerId
-    this.#tag = trunk.tag(peerId, epoch)
+    this.#way = trunk.way(peerId, epoch)
   }
 
   /** Whether an event would be taken now; else the trunk says when. */
   get hasRoom (): boolean {
-    return this.trunk.hasRoom(this.#peerId)
+    return this.trunk.hasRoom(this.#way)
   }
 
   event (data: Buffer, binary: boolean): Accepted {
-    return this.trunk.sendEvent({ peerId: this.#peerId, epoch: this.epoch, kind: binary ? 'binary' : 'text', body: data }, this.#tag)
+    return this.trunk.sendEvent(this.#way, data, binary)
   }
 
   ack (received: number): void {

@@ -1,10 +1,11 @@
 import { EventEmitter, captureRejectionSymbol } from 'node:events'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, isSendable } from '../close-codes.js'
+import { unpinAll } from '../pins.js'
+import type { Keeper, Pins } from '../pins.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End } from '../session/end.js'
 import type { Acked, EndLimits } from '../session/end.js'
-import { unpinned } from '../unpinned.js'
 import type { Channel } from './channel.js'
 import { EndpointAttachment } from './endpoint-attachment.js'
 
@@ -49,6 +50,8 @@ export interface SessionOptions {
 export interface EndpointPeerOwner {
   readonly clock: Clock
   readonly session: SessionOptions
+  /** Of all peers. */
+  readonly pins: Pins
   /** The peer is over. */
   gone (): void
   /** So many bytes are kept from now on. */
@@ -63,10 +66,12 @@ interface Sent {
 }
 
 /** One client, as the media server sees it: its session, and this server's end of it. */
-export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> {
+export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> implements Keeper {
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string
+  /** @internal */
+  isPinning = false
   /** By which the backend may ask for this session again. A secret, and so in nobody's log. */
   readonly #key: string
   readonly #owner: EndpointPeerOwner
@@ -148,18 +153,20 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   }
 
   /**
-   * One media event to the client: a string as text, bytes as binary. The bytes must not be changed afterwards. False: it
-   * waits for the client to take in what was sent before, and `drain` follows. A client that is too far behind, by
-   * `sessionBytes` or 4 096 events, is ended (4008).
+   * One media event to the client. The bytes must not be changed afterwards. False: it waits for the client to take in what was
+   * sent before, and `drain` follows. A client that is too far behind, by `sessionBytes` or 4 096 events, is ended (4008).
+   * @param binary a string goes as text and bytes as binary, unless this says otherwise; bytes that go as text are UTF-8, or the
+   * backend ends the peer (1011)
    */
-  send (data: string | Uint8Array): boolean {
+  send (data: string | Uint8Array, binary = typeof data !== 'string'): boolean {
     if (this.#state === 'over') return false
-    // What came in as a part of a large read may be what is sent, and is kept until it is acknowledged.
-    const bytes = unpinned(typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength))
-    if (!this.#end.push({ data: bytes, binary: typeof data !== 'string' }, bytes.length)) {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+    if (!this.#end.push({ data: bytes, binary }, bytes.length)) {
       this.over({ code: CloseCode.tooSlow, reason: 'too far behind' }, true)
       return false
     }
+    // What came in as a part of a large read may be what is sent, and is kept until it is acknowledged.
+    this.#owner.pins.keep(this, bytes)
     this.flush()
     this.#owner.received(bytes.length)
     this.#pressed = this.#end.waiting
@@ -169,6 +176,11 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   /** Ends the peer: its client is closed with this code and reason (`close-codes.ts` has the codes and their advice). */
   close (code: number = CloseCode.removed, reason = 'removed'): void {
     this.over({ code: isSendable(code) ? code : CloseCode.removed, reason }, true)
+  }
+
+  /** @internal */
+  unpin (): void {
+    unpinAll(this.#end.settle())
   }
 
   /** @internal There is too much in memory. */
@@ -185,7 +197,11 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   receive (data: Buffer, binary: boolean): void {
     if (!this.#end.take(data.length)) return
     this.#oldKey = ''
-    this.#tell('mediaEvent', data, binary)
+    try {
+      this.emit('mediaEvent', data, binary)
+    } catch (error) {
+      this.#failed(error)
+    }
     this.#acks.took()
   }
 
@@ -273,6 +289,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     this.#window?.cancel()
     this.#acks.stop()
     this.#end.reset()
+    this.#owner.pins.forget(this)
     this.#owner.gone()
     try {
       this.emit('close', status)
@@ -291,10 +308,9 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
   }
 
   /** A listener that throws ends this peer, not the trunk of all the others. */
-  #tell<Name extends 'mediaEvent' | 'detach' | 'attach' | 'drain'> (name: Name, ...args: EndpointPeerEvents[Name]): void {
+  #tell (name: 'detach' | 'attach' | 'drain'): void {
     try {
-      // TypeScript does not see that the arguments of a name go with it.
-      (this.emit as (name: string, ...args: unknown[]) => boolean).call(this, name, ...args)
+      this.emit(name)
     } catch (error) {
       this.#failed(error)
     }

@@ -3,13 +3,16 @@ export interface Sized {
   readonly size: number
 }
 
-/** What waits under one key, in order. */
-interface Line<Item> {
+/** What waits under one key, in order. Whoever pushes often keeps it, to save looking it up. */
+export interface Line<Item> {
   key: string
-  items: Item[]
-  /** Index of the first that still waits. */
+  /** What waits stands from `head` to `tail`; the places of the others are empty. */
+  items: Array<Item | null>
   head: number
+  tail: number
   bytes: number
+  /** Whether somebody keeps it: then it is nobody else's, ever. */
+  isKept: boolean
   /** Bytes that it may still take in this turn. */
   deficit: number
   /** How many of the last ones were pushed since `settle`. */
@@ -34,6 +37,7 @@ export class FairQueue<Item extends Sized> {
   #first: Line<Item> | null = null
   #last: Line<Item> | null = null
   #bytes = 0
+  #takenKey = ''
   /** Lines that were pushed to since `settle`. */
   #fresh: Array<Line<Item>> = []
 
@@ -51,59 +55,72 @@ export class FairQueue<Item extends Sized> {
     return this.#lines.get(key)?.bytes ?? 0
   }
 
+  /** The line of a key, to keep and to push on; while there is another of the same key with anything in it, that one. */
+  line (key: string): Line<Item> {
+    const line = this.#lines.get(key) ?? makeLine(key)
+    line.isKept = true
+    return line
+  }
+
   /** @returns bytes that wait under the key now */
   push (key: string, item: Item): number {
-    let line = this.#lines.get(key)
-    if (line === undefined) {
-      line = this.#begin(key)
-      this.#append(line)
-    }
-    line.items.push(item)
-    line.bytes += item.size
-    this.#bytes += item.size
-    if (line.fresh++ === 0) this.#fresh.push(line)
-    return line.bytes
+    return this.#push(this.#lines.get(key) ?? this.#begin(this.#spare.pop() ?? makeLine(key), key), item).bytes
+  }
+
+  /** @returns the line on which it waits: the one to keep from now on */
+  pushOn (line: Line<Item>, item: Item): Line<Item> {
+    if (line.bytes > 0) return this.#push(line, item)
+    const there = this.#lines.get(line.key)
+    if (there !== undefined) there.isKept = true
+    return this.#push(there ?? this.#begin(line, line.key), item)
   }
 
   /** What `take` would give. */
   peek (): Item | undefined {
     const line = this.#turn()
-    return line?.items[line.head]
+    return line?.items[line.head] ?? undefined
   }
 
-  /** Under which key that waits. */
-  get next (): string | undefined {
-    return this.#turn()?.key
-  }
-
-  /** The next in turn. */
-  take (): Item | undefined {
+  /** The next in turn, unless it is larger than so many bytes. */
+  take (maxBytes = Infinity): Item | undefined {
     const line = this.#turn()
     if (line === null) return undefined
-    const item = line.items[line.head++]!
-    line.deficit -= item.size
-    line.bytes -= item.size
-    this.#bytes -= item.size
-    if (line.head === line.items.length) {
+    const item = line.items[line.head]!
+    const { size } = item
+    if (size > maxBytes) return undefined
+    line.items[line.head++] = null
+    line.deficit -= size
+    line.bytes -= size
+    this.#bytes -= size
+    this.#takenKey = line.key
+    if (line.head === line.tail) {
       this.#end(line)
-    } else if (line.head >= CLEAR_AT && line.head * 2 >= line.items.length) {
-      line.items.splice(0, line.head)
+    } else if (line.head >= CLEAR_AT && line.head * 2 >= line.tail) {
+      line.items.copyWithin(0, line.head, line.tail)
+      line.items.length = line.tail - line.head
+      line.tail = line.items.length
       line.head = 0
     }
     return item
   }
 
+  /** Under which key the last one waited that was taken. */
+  get takenKey (): string {
+    return this.#takenKey
+  }
+
   /** Calls back with what was pushed since the last time and still waits. */
   settle (waits: (item: Item) => void): void {
     for (const line of this.#fresh) {
-      const { items, head, fresh } = line
-      for (let i = Math.max(head, items.length - fresh); i < items.length; i++) waits(items[i]!)
+      const { items, head, tail, fresh } = line
+      for (let i = Math.max(head, tail - fresh); i < tail; i++) waits(items[i]!)
       line.fresh = 0
     }
-    this.#fresh = []
+    this.#fresh.length = 0
   }
 
   clear (): void {
+    for (const line of this.#lines.values()) empty(line)
     this.#lines.clear()
     this.#first = this.#last = null
     this.#bytes = 0
@@ -122,11 +139,19 @@ export class FairQueue<Item extends Sized> {
     }
   }
 
-  #begin (key: string): Line<Item> {
-    const line = this.#spare.pop() ?? { key, items: [], head: 0, bytes: 0, deficit: 0, fresh: 0, next: null }
+  #begin (line: Line<Item>, key: string): Line<Item> {
     line.key = key
     line.deficit = QUANTUM_BYTES
     this.#lines.set(key, line)
+    this.#append(line)
+    return line
+  }
+
+  #push (line: Line<Item>, item: Item): Line<Item> {
+    line.items[line.tail++] = item
+    line.bytes += item.size
+    this.#bytes += item.size
+    if (line.fresh++ === 0) this.#fresh.push(line)
     return line
   }
 
@@ -142,9 +167,18 @@ export class FairQueue<Item extends Sized> {
     this.#first = line.next
     if (line.next === null) this.#last = null
     this.#lines.delete(line.key)
-    line.items = []
-    line.head = line.fresh = 0
-    line.next = null
-    if (this.#spare.length < SPARE_LINES) this.#spare.push(line)
+    empty(line)
+    if (!line.isKept && this.#spare.length < SPARE_LINES) this.#spare.push(line)
   }
+}
+
+function makeLine<Item> (key: string): Line<Item> {
+  return { key, items: [], head: 0, tail: 0, bytes: 0, isKept: false, deficit: 0, fresh: 0, next: null }
+}
+
+function empty (line: Line<unknown>): void {
+  // A short list is used again, a long one was an exception.
+  if (line.bytes > 0 || line.items.length > CLEAR_AT) line.items = []
+  line.head = line.tail = line.fresh = line.bytes = 0
+  line.next = null
 }

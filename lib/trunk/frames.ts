@@ -1,7 +1,8 @@
 import { MalformedError } from '../errors.js'
 import { MAX_ID_BYTES } from '../ids.js'
 import { BYTES, Reader, VARINT, Writer, varintSize, writeVarint } from '../protobuf.js'
-import type { Codec } from './codec.js'
+import type { Codec, Tag } from './codec.js'
+import { KnownIds } from './known-ids.js'
 import { KINDS, MAX_BATCH_FRAMES, SUBPROTOCOL } from './schema.js'
 import type { Field, Frame, Kind, Message } from './schema.js'
 
@@ -15,27 +16,46 @@ const EPOCH_FIELD = 2
 const TEXT_FIELD = KINDS.text.number
 const BINARY_FIELD = KINDS.binary.number
 
-const kindByNumber = new Map<number, Kind>(Object.entries(KINDS).map(([kind, { number }]) => [number, kind as Kind]))
+/** By field number: what a body is, and how it is written. */
+const bodies: Array<{ kind: Kind, value: 'bytes' | 'string' | 'uint' | Message, wireType: number } | undefined> = []
+for (const [kind, { number, value }] of Object.entries(KINDS)) bodies[number] = { kind: kind as Kind, value, wireType: value === 'uint' ? VARINT : BYTES }
+
+const peerIds = new KnownIds()
 
 export const protobufCodec: Codec = {
   subprotocol: SUBPROTOCOL,
   binary: true,
 
-  append (parts, frame, prefix) {
-    if (frame.kind === 'text') return appendEvent(parts, prefix ?? this.tag(frame.peerId, frame.epoch), TEXT_FIELD, frame.body)
-    if (frame.kind === 'binary') return appendEvent(parts, prefix ?? this.tag(frame.peerId, frame.epoch), BINARY_FIELD, frame.body)
+  encode (frame) {
+    if (frame.kind === 'text' || frame.kind === 'binary') return this.event(this.tag(frame.peerId, frame.epoch), frame.body, frame.kind === 'binary')
     const writer = new Writer().string(PEER_ID_FIELD, frame.peerId).uint(EPOCH_FIELD, frame.epoch)
     const { number, value } = KINDS[frame.kind]
     if (value === 'string') writer.bytes(number, Buffer.from(frame.body as string))
     // A zero has to be written here: in a oneof, absence would mean another body.
     else if (value === 'uint') writer.present(number, frame.body as number)
     else if (value !== 'bytes') writer.bytes(number, encodeMessage(value, (frame.body ?? {}) as Values))
-    const encoded = new Writer().bytes(FRAMES_FIELD, writer.finish()).finish()
-    parts.push(encoded)
-    return encoded.length
+    const body = new Writer().bytes(FRAMES_FIELD, writer.finish()).finish()
+    return { length: body.length, size: body.length, tag: null, binary: false, body }
   },
 
-  batch: (parts, size) => parts.length === 1 ? parts[0]! : Buffer.concat(parts, size),
+  event (tag, body, binary) {
+    const inner = innerLength(tag, body)
+    const length = 1 + varintSize(inner) + inner
+    return { length, size: length, tag, binary, body }
+  },
+
+  batch (frames, length) {
+    const [first] = frames
+    if (frames.length === 1 && first!.tag === null) return first!.body
+    const target = Buffer.allocUnsafe(length)
+    let at = 0
+    for (const { tag, body, binary } of frames) {
+      if (tag !== null) at = writeHead(target, at, tag, binary ? BINARY_FIELD : TEXT_FIELD, body)
+      target.set(body, at)
+      at += body.length
+    }
+    return target
+  },
 
   decode (message) {
     const reader = new Reader(message)
@@ -46,30 +66,33 @@ export const protobufCodec: Codec = {
         continue
       }
       if (frames.length >= MAX_BATCH_FRAMES) throw new MalformedError(`more than ${MAX_BATCH_FRAMES} frames in a batch`)
-      const frame = decodeFrame(reader.message())
+      const outer = reader.enter()
+      const frame = decodeFrame(reader, message)
+      reader.leave(outer)
       if (frame !== null) frames.push(frame)
     }
     return frames
   },
 
-  tag: (peerId, epoch) => new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish()
+  tag: (peerId, epoch) => ({ peerId, epoch, bytes: new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish() })
 }
 
-/** Two parts, a head and the event itself, so that the event is not copied before the batch is put together. */
-function appendEvent (parts: Buffer[], prefix: Buffer, field: number, event: Buffer): number {
-  // Field numbers below 16 fit a key of one byte.
-  const inner = prefix.length + 1 + varintSize(event.length) + event.length
-  const head = Buffer.allocUnsafe(1 + varintSize(inner) + inner - event.length)
-  head[0] = FRAMES_FIELD * 8 + BYTES
-  let at = writeVarint(head, inner, 1)
-  at += prefix.copy(head, at)
-  head[at++] = field * 8 + BYTES
-  writeVarint(head, event.length, at)
-  parts.push(head, event)
-  return head.length + event.length
+/** Field numbers below 16 fit a key of one byte. */
+function innerLength ({ bytes }: Tag, event: Buffer): number {
+  return bytes.length + 1 + varintSize(event.length) + event.length
 }
 
-function decodeFrame (reader: Reader): Frame | null {
+/** All of a media event's frame that stands before the event; where that goes. */
+function writeHead (target: Buffer, at: number, tag: Tag, field: number, event: Buffer): number {
+  target[at++] = FRAMES_FIELD * 8 + BYTES
+  at = writeVarint(target, innerLength(tag, event), at)
+  target.set(tag.bytes, at)
+  at += tag.bytes.length
+  target[at++] = field * 8 + BYTES
+  return writeVarint(target, event.length, at)
+}
+
+function decodeFrame (reader: Reader, message: Buffer): Frame | null {
   let peerId = ''
   let epoch = 0
   let kind: Kind | null = null
@@ -77,23 +100,32 @@ function decodeFrame (reader: Reader): Frame | null {
   while (reader.next()) {
     const { field, wireType } = reader
     if (field === PEER_ID_FIELD && wireType === BYTES) {
-      peerId = reader.string()
+      peerId = readPeerId(reader, message)
     } else if (field === EPOCH_FIELD && wireType === VARINT) {
       epoch = reader.varint()
     } else {
-      const known = kindByNumber.get(field)
-      const value = known === undefined ? null : KINDS[known].value
-      if (known === undefined || value === null || wireType !== (value === 'uint' ? VARINT : BYTES)) {
+      const known = bodies[field]
+      if (known === undefined || wireType !== known.wireType) {
         reader.skip()
         continue
       }
       // The last body wins, as in any oneof.
-      kind = known
+      kind = known.kind
+      const { value } = known
       body = value === 'bytes' ? reader.bytes() : value === 'uint' ? reader.varint() : value === 'string' ? reader.string() : decodeMessage(reader.message(), value)
     }
   }
-  if (peerId.length > MAX_ID_BYTES || Buffer.byteLength(peerId) > MAX_ID_BYTES) throw new MalformedError(`peer_id of more than ${MAX_ID_BYTES} bytes`)
   return kind === null ? null : { peerId, epoch, kind, body: kind === 'skip' || kind === 'detach' ? null : body } as Frame
+}
+
+function readPeerId (reader: Reader, message: Buffer): string {
+  const start = reader.span()
+  const known = peerIds.find(message, start, reader.at)
+  if (known !== null) return known
+  if (reader.at - start > MAX_ID_BYTES) throw new MalformedError(`peer_id of more than ${MAX_ID_BYTES} bytes`)
+  const peerId = reader.text(start)
+  peerIds.learn(message, start, reader.at, peerId)
+  return peerId
 }
 
 function encodeMessage (message: Message, values: Values): Buffer {

@@ -14,6 +14,7 @@ type Values = Record<string, unknown>
 const OPEN = Buffer.from('[')
 const COMMA = Buffer.from(',')
 const CLOSE = Buffer.from(']')
+const NOTHING = Buffer.alloc(0)
 
 const kinds = Object.keys(KINDS) as Kind[]
 
@@ -21,22 +22,26 @@ export const jsonCodec: Codec = {
   subprotocol: SUBPROTOCOL_JSON,
   binary: false,
 
-  append (parts, frame) {
+  encode (frame) {
     const object: Values = {}
     if (frame.peerId !== '') object.peer_id = encodeValue(frame.peerId)
     if (frame.epoch !== 0) object.epoch = encodeValue(frame.epoch)
     object[frame.kind] = encodeBody(frame)
-    const encoded = Buffer.from(JSON.stringify(object))
-    parts.push(encoded)
+    const body = Buffer.from(JSON.stringify(object))
     // With the comma or bracket before it.
-    return encoded.length + 1
+    return { length: body.length + 1, size: body.length + 1, tag: null, binary: false, body }
   },
 
-  batch (parts, size) {
+  // The tag cannot be split off here: an event is escaped as a whole.
+  event ({ peerId, epoch }, body, binary) {
+    return this.encode({ peerId, epoch, kind: binary ? 'binary' : 'text', body })
+  },
+
+  batch (frames, length) {
     const pieces: Buffer[] = []
-    for (const part of parts) pieces.push(pieces.length === 0 ? OPEN : COMMA, part)
+    for (const { body } of frames) pieces.push(pieces.length === 0 ? OPEN : COMMA, body)
     pieces.push(CLOSE)
-    return Buffer.concat(pieces, size + 1)
+    return Buffer.concat(pieces, length + 1)
   },
 
   decode (message) {
@@ -51,8 +56,7 @@ export const jsonCodec: Codec = {
     return frames
   },
 
-  // The tag cannot be split off here: an event is escaped as a whole.
-  tag: () => Buffer.alloc(0)
+  tag: (peerId, epoch) => ({ peerId, epoch, bytes: NOTHING })
 }
 
 function encodeBody (frame: Frame): unknown {

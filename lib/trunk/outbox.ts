@@ -1,7 +1,8 @@
 import { unpinned } from '../unpinned.js'
-import type { Codec } from './codec.js'
+import type { Codec, Encoded, Tag } from './codec.js'
 import { CreditWindow } from './credit-window.js'
 import { FairQueue, QUANTUM_BYTES } from './fair-queue.js'
+import type { Line } from './fair-queue.js'
 import type { Frame, Kind } from './schema.js'
 
 /** What carries a batch away: the one place that writes to the trunk's socket. */
@@ -42,15 +43,20 @@ export type Accepted = 'taken' | 'pressed' | 'full' | 'too big'
 /** A batch is closed at this size, so that a burst does not become one huge message. */
 const BATCH_BYTES = 64 * 1024
 
+/** Bytes that a message takes beside its frames: the brackets of the JSON variant. */
+const MESSAGE_COST = 2
+
+/** Bytes by which a later acknowledgement may be longer than the one whose place it takes. */
+const ACK_GROWTH = 16
+
 /** What is said at once, window or not: each side waits for the other's credit, and two that wait would wait for ever. */
 const URGENT = new Set<Kind>(['hello', 'welcome', 'credit', 'error'])
 
-interface Encoded {
-  /** For how many bytes it counts while it waits. */
-  readonly size: number
-  parts: Buffer[]
-  /** Of the parts. */
-  length: number
+/** One attachment's way to the trunk: what would else be made or looked up for each of its events. */
+export interface Way {
+  readonly tag: Tag
+  /** Where its peer's frames wait, since there were any. */
+  line: Line<Encoded> | null
 }
 
 /**
@@ -65,7 +71,9 @@ export class Outbox {
   readonly #observer: OutboxObserver
   readonly #window = new CreditWindow()
   readonly #waiting = new FairQueue<Encoded>()
-  #urgent: Encoded[] = []
+  readonly #urgent: Encoded[] = []
+  /** What is put into the message that is being made. */
+  readonly #batch: Encoded[] = []
   /** By peer: the acknowledgement that waits, of which only the latest says anything. */
   readonly #acks = new Map<string, Encoded>()
   /** Peers that are to be told when they may go on. */
@@ -102,20 +110,33 @@ export class Outbox {
     return this.#waiting.bytesOf(peerId)
   }
 
-  /** Whether an event of this peer would be taken without asking it to pause; else `relieved` follows. */
-  hasRoom (peerId: string): boolean {
-    if (this.#closed) return false
-    return this.#isAllowed(peerId, this.#waiting.bytesOf(peerId))
+  /** For an attachment to keep. */
+  way (peerId: string, epoch: number): Way {
+    return { tag: this.#codec.tag(peerId, epoch), line: null }
   }
 
-  push (frame: Frame, prefix?: Buffer): Accepted {
-    if (this.#closed || (this.#waiting.bytes >= this.#limits.hardBytes && isEvent(frame))) return 'full'
-    const parts: Buffer[] = []
-    const size = this.#codec.append(parts, frame, prefix)
-    // Two bytes for the brackets of the JSON variant.
-    if (size + 2 > this.#limits.messageBytes) return 'too big'
+  /** Whether an event would be taken without asking its peer to pause; else `relieved` follows. */
+  hasRoom ({ tag, line }: Way): boolean {
+    if (this.#closed) return false
+    return this.#isAllowed(tag.peerId, line === null || line.bytes === 0 ? this.#waiting.bytesOf(tag.peerId) : line.bytes)
+  }
+
+  /** The hot path's `push`: a media event. */
+  pushEvent (way: Way, body: Buffer, binary: boolean): Accepted {
+    if (this.#closed || this.#waiting.bytes >= this.#limits.hardBytes) return 'full'
+    const { tag } = way
+    const encoded = this.#codec.event(tag, body, binary)
+    if (encoded.length + MESSAGE_COST > this.#limits.messageBytes) return 'too big'
     this.#schedule()
-    const encoded: Encoded = { parts, size, length: size }
+    way.line = this.#waiting.pushOn(way.line ?? this.#waiting.line(tag.peerId), encoded)
+    return this.#isAllowed(tag.peerId, way.line.bytes) ? 'taken' : 'pressed'
+  }
+
+  push (frame: Frame): Accepted {
+    if (this.#closed || (this.#waiting.bytes >= this.#limits.hardBytes && isEvent(frame))) return 'full'
+    const encoded = this.#codec.encode(frame)
+    if (encoded.length + MESSAGE_COST > this.#limits.messageBytes) return 'too big'
+    this.#schedule()
     if (URGENT.has(frame.kind)) {
       this.#urgent.push(encoded)
       return 'taken'
@@ -151,7 +172,7 @@ export class Outbox {
     if (this.#scheduled !== null) clearImmediate(this.#scheduled)
     this.#scheduled = null
     this.#waiting.clear()
-    this.#urgent = []
+    this.#urgent.length = 0
     this.#acks.clear()
     this.#pressed.clear()
     this.#barred.clear()
@@ -167,12 +188,11 @@ export class Outbox {
   #pump (windowBytes: number): void {
     const relieved: string[] = []
     for (;;) {
-      const batch = this.#batch(windowBytes - this.#window.underWay, relieved)
-      if (batch.size === 0) break
-      this.#write(batch)
+      const length = this.#fill(windowBytes - this.#window.underWay, relieved)
+      if (length === 0) break
+      this.#write(length)
     }
-    // What leaves in this turn is a view of what was read; what stays would keep all of that alive.
-    this.#waiting.settle((item) => { item.parts = item.parts.map(unpinned) })
+    this.#waiting.settle(keep)
     if (this.#barred.size > 0 && this.#waiting.bytes < this.#limits.hardBytes / 2) {
       for (const peerId of this.#barred) if (this.#pressed.delete(peerId)) relieved.push(peerId)
       this.#barred.clear()
@@ -181,31 +201,29 @@ export class Outbox {
   }
 
   /** As much as fits into one message, `roomBytes` and a share of each peer. One frame is taken whatever its size, while there is any room. */
-  #batch (roomBytes: number, relieved: string[]): { parts: Buffer[], size: number } {
-    const maxBytes = Math.min(BATCH_BYTES, this.#limits.messageBytes - 2)
-    const parts: Buffer[] = []
-    let size = 0
+  #fill (roomBytes: number, relieved: string[]): number {
+    const batch = this.#batch
+    const maxBytes = Math.min(BATCH_BYTES, this.#limits.messageBytes - MESSAGE_COST, roomBytes)
+    let length = 0
     for (const urgent of this.#urgent) {
-      parts.push(...urgent.parts)
-      size += urgent.length
+      batch.push(urgent)
+      length += urgent.length
     }
-    this.#urgent = []
-    while (size < roomBytes) {
-      const next = this.#waiting.peek()
-      if (next === undefined || (size > 0 && size + next.length > Math.min(maxBytes, roomBytes))) break
-      const peerId = this.#pressed.size > 0 || this.#acks.size > 0 ? this.#waiting.next! : null
-      this.#waiting.take()
-      for (const part of next.parts) parts.push(part)
-      size += next.length
-      if (peerId === null) continue
-      if (this.#acks.get(peerId) === next) this.#acks.delete(peerId)
-      if (this.#isRelieved(peerId)) relieved.push(peerId)
+    this.#urgent.length = 0
+    while (length < roomBytes) {
+      const next = this.#waiting.take(length === 0 ? Infinity : maxBytes - length)
+      if (next === undefined) break
+      batch.push(next)
+      length += next.length
+      if (next.tag === null && this.#acks.get(this.#waiting.takenKey) === next) this.#acks.delete(this.#waiting.takenKey)
+      if (this.#pressed.size > 0 && this.#isRelieved(this.#waiting.takenKey)) relieved.push(this.#waiting.takenKey)
     }
-    return { parts, size }
+    return length
   }
 
-  #write ({ parts, size }: { parts: Buffer[], size: number }): void {
-    const message = this.#codec.batch(parts, size)
+  #write (batchLength: number): void {
+    const message = this.#codec.batch(this.#batch, batchLength)
+    this.#batch.length = 0
     const { length } = message
     this.#window.sent(length)
     this.#carrier.write(message, () => {
@@ -218,11 +236,12 @@ export class Outbox {
   #pushAck (peerId: string, ack: Encoded): number {
     const waiting = this.#acks.get(peerId)
     if (waiting === undefined) {
+      ack.size += ACK_GROWTH
       this.#acks.set(peerId, ack)
       return this.#waiting.push(peerId, ack)
     }
     // It says what that one says, and more: a client may send as many as it likes.
-    waiting.parts = ack.parts
+    waiting.body = ack.body
     waiting.length = ack.length
     return this.#waiting.bytesOf(peerId)
   }
@@ -254,4 +273,9 @@ export class Outbox {
 /** The place of one is none: who counts would be wrong for ever after, were it lost. */
 function isEvent ({ kind }: Frame): boolean {
   return kind === 'text' || kind === 'binary'
+}
+
+/** What leaves in this turn is a view of what was read; what stays would keep all of that alive. */
+function keep (frame: Encoded): void {
+  frame.body = unpinned(frame.body)
 }

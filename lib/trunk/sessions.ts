@@ -5,6 +5,7 @@ import { isId } from '../ids.js'
 import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { MemoryBudget } from '../memory-budget.js'
+import { Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
 import type { Channel } from './channel.js'
 import { EndpointPeer } from './endpoint-peer.js'
@@ -26,16 +27,21 @@ export interface SessionsOptions<Metadata> {
   clock: Clock
 }
 
+/** Of the bound of all buffers, a part of so many may be kept alive beside what is counted. */
+const PINNED_PART = 32
+
 /** Who is asked for on a trunk is let in, or back in: the media server's half of PROTOCOL.md, "Attach, resume, take over". */
 export class Sessions<Metadata> {
   readonly #options: SessionsOptions<Metadata>
   readonly #peers = new Map<string, EndpointPeer<Metadata>>()
   readonly budget: MemoryBudget
+  readonly #pins: Pins
   #lastEpoch = 0
 
   constructor (options: SessionsOptions<Metadata>) {
     this.#options = options
     this.budget = new MemoryBudget(options.bufferedBytes, () => this.#peers.values())
+    this.#pins = new Pins(options.bufferedBytes / PINNED_PART)
   }
 
   get size (): number {
@@ -106,6 +112,7 @@ export class Sessions<Metadata> {
     }, trunk, this.#nextEpoch(), {
       clock,
       session,
+      pins: this.#pins,
       gone: () => { if (this.#peers.get(id) === peer) this.#peers.delete(id) },
       received: (bytes) => this.budget.received(bytes),
       failed: (error) => logThrown(log, error, 'a listener of a peer failed', { peerId: id })

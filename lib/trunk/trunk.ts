@@ -7,7 +7,7 @@ import { CloseCode } from '../close-codes.js'
 import type { TrunkState } from '../relay/media-server.js'
 import { Channel, codecs } from './channel.js'
 import type { ChannelStats } from './channel.js'
-import type { Accepted } from './outbox.js'
+import type { Accepted, Way } from './outbox.js'
 import { VERSION, frame } from './schema.js'
 import type { Frame, Welcome } from './schema.js'
 
@@ -99,12 +99,12 @@ export class Trunk {
     return this.#state.state === 'up' ? this.#channel!.send(frame) : 'full'
   }
 
-  sendEvent (frame: Frame, tag: Buffer): Accepted {
-    return this.#state.state === 'up' ? this.#channel!.sendEvent(frame, tag) : 'full'
+  sendEvent (way: Way, data: Buffer, binary: boolean): Accepted {
+    return this.#state.state === 'up' ? this.#channel!.sendEvent(way, data, binary) : 'full'
   }
 
-  tag (peerId: string, epoch: number): Buffer {
-    return this.#channel!.tag(peerId, epoch)
+  way (peerId: string, epoch: number): Way {
+    return this.#channel!.way(peerId, epoch)
   }
 
   /** Writes out what waits and closes; resolves when the socket is gone, within about a second. */

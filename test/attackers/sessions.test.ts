@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { FakeClient } from '../../lib/testing/index.js'
+import { messageOf } from '../../lib/trunk/codec.js'
 import type { Frame } from '../../lib/trunk/schema.js'
 import { protobufCodec } from '../../lib/trunk/frames.js'
 import { startEndpoint } from '../endpoint-server.js'
@@ -53,9 +54,7 @@ for (const encoding of ['protobuf', 'json'] as const) {
       { peerId: 'victim', epoch, kind: 'detach', body: null },
       { peerId: 'victim', epoch: 0, kind: 'leave', body: { key: '', code: 1000, reason: '' } }
     ]
-    const parts: Buffer[] = []
-    for (const frame of frames) protobufCodec.append(parts, frame)
-    const batch = Buffer.concat(parts)
+    const batch = messageOf(protobufCodec, frames)
     const json = JSON.stringify([{ peer_id: 'victim', epoch, close: {} }])
     // With what would end the event, were its length not what counts.
     const texts = [json, `"},${json.slice(1)}`, `hi"}]${json}`, '\u2028\0"\\', '{"peer_id":"victim","peerId":"victim"}']

@@ -9,6 +9,7 @@ import t from 'tap'
 import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
 import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
 import { readMessage } from '../../lib/session/messages.js'
+import { messageOf } from '../../lib/trunk/codec.js'
 import { protobufCodec } from '../../lib/trunk/frames.js'
 import { jsonCodec } from '../../lib/trunk/json-frames.js'
 import { KINDS, wireName } from '../../lib/trunk/schema.js'
@@ -170,9 +171,7 @@ t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
     const frames = protobufCodec.decode(bytes)
     t.ok(frames.length > 0)
     t.same(jsonCodec.decode(Buffer.from(json!)), frames)
-    const parts: Buffer[] = []
-    for (const frame of frames) protobufCodec.append(parts, frame)
-    t.same(Buffer.concat(parts), bytes, 'and is written like that')
+    t.same(messageOf(protobufCodec, frames), bytes, 'and is written like that')
   }
 })
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../../lib/trunk/codec.js'
 import { codecs } from '../../lib/trunk/channel.js'
 import { frame } from '../../lib/trunk/schema.js'
 import { trunkMessage } from './corpus.js'
@@ -28,10 +29,8 @@ export const backend: Target = async (stage, seed, from, to, counts) => {
         stage.violations.add('a hostile backend is not let in')
         return
       }
-      const parts: Buffer[] = []
       const hello = frame('hello', { version: 1, backendId: random.chance(0.5) ? `hostile-${worker}` : '', maxMessageBytes: random.pick([0, 0, 0, 1, 100]), windowBytes: random.pick([0, 1, 65_536]) })
-      const size = codec.append(parts, hello)
-      if (random.chance(0.95)) socket.send(codec.batch(parts, size), codec.binary)
+      if (random.chance(0.95)) socket.send(messageOf(codec, [hello]), codec.binary)
       for (let burst = 0; burst < BURSTS && n < to && socket.code === null; burst++) {
         const subjects: Subject[] = [...PEERS, `hostile-${worker}`].map((peerId) => ({ peerId, epoch: stage.endpoint.peer(peerId)?.epoch ?? 1 }))
         for (let i = 0; i < BURST && n < to; i++, n++) {

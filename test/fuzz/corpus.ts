@@ -1,3 +1,4 @@
+import { messageOf } from '../../lib/trunk/codec.js'
 import { protobufCodec } from '../../lib/trunk/frames.js'
 import { jsonCodec } from '../../lib/trunk/json-frames.js'
 import { frame } from '../../lib/trunk/schema.js'
@@ -86,10 +87,8 @@ export function trunkFrame (random: Random, subjects: readonly Subject[]): Frame
 
 export function trunkMessage (random: Random, encoding: 'protobuf' | 'json', subjects: readonly Subject[]): Message {
   const codec = encoding === 'json' ? jsonCodec : protobufCodec
-  const parts: Buffer[] = []
-  let size = 0
-  for (let i = random.between(1, 4); i > 0; i--) size += codec.append(parts, trunkFrame(random, subjects))
-  return { data: codec.batch(parts, size), binary: codec.binary }
+  const frames = Array.from({ length: random.between(1, 4) }, () => trunkFrame(random, subjects))
+  return { data: messageOf(codec, frames), binary: codec.binary }
 }
 
 /** Frames below the messages: pieces, pings, closes, and whatever nobody may send. */

@@ -1,4 +1,5 @@
 import { LINK_SUBPROTOCOL } from '../../lib/session/messages.js'
+import { messageOf } from '../../lib/trunk/codec.js'
 import { codecs } from '../../lib/trunk/channel.js'
 import { fishjamAuth, linkJoin, trunkMessage } from './corpus.js'
 import type { Message, Subject } from './corpus.js'
@@ -49,9 +50,7 @@ async function hostile (stage: Stage, backend: Backend, victims: Victim[], sourc
     } else {
       // The same bytes, as the media event of a victim: they are opaque there.
       const { peerId, epoch } = subjects[n % subjects.length]!
-      const parts: Buffer[] = []
-      const size = codec.append(parts, { kind: 'binary', peerId, epoch, body: message.data })
-      backend.say({ data: codec.batch(parts, size), binary: codec.binary })
+      backend.say({ data: messageOf(codec, [{ kind: 'binary', peerId, epoch, body: message.data }]), binary: codec.binary })
     }
   }
 }

@@ -7,6 +7,7 @@ import { ManualClock } from '../../lib/testing/index.js'
 import type { Channel } from '../../lib/trunk/channel.js'
 import { EndpointPeer } from '../../lib/trunk/endpoint-peer.js'
 import type { EndpointPeerOwner } from '../../lib/trunk/endpoint-peer.js'
+import { Pins } from '../../lib/pins.js'
 import { unpinned } from '../../lib/unpinned.js'
 
 // What waits is a view of what was read, all of which would stay alive with it: 64 KiB for an event of 100 bytes.
@@ -61,11 +62,12 @@ t.test('of a session that is held here, while its client is away', async (t) => 
 t.test('of what a media server forwards from one client to another', async (t) => {
   const sent: Buffer[] = []
   const trunk = {
-    hasRoom: () => true, tag: () => Buffer.alloc(0), send: () => 'taken', sendEvent: ({ body }: { body: Buffer }) => { sent.push(body); return 'taken' }
+    hasRoom: () => true, way: () => null, send: () => 'taken', sendEvent: (_way: unknown, data: Buffer) => { sent.push(data); return 'taken' }
   } as unknown as Channel
   const owner: EndpointPeerOwner = {
     clock: new ManualClock(),
     session: { windowMs: 1_000, windowBytes: 1_000, limits: { windowEvents: 512, keptBytes: 10_000, keptEvents: 100 } },
+    pins: new Pins(2 * READ_BYTES),
     received () {},
     gone () {},
     failed () {}
@@ -74,6 +76,11 @@ t.test('of what a media server forwards from one client to another', async (t) =
   peer.send(oneOfMany())
   peer.send('of the pool')
   t.equal(sent.length, 0)
+  // By then so much has been read that what the first two keep alive is more than all peers may.
+  for (let i = 0; i < 2; i++) peer.send(oneOfMany())
   peer.opened(1)
-  t.same(sent.map(kept), [EVENT_BYTES, 11])
+  t.same(sent.map(({ length }) => length), [EVENT_BYTES, 11, EVENT_BYTES, EVENT_BYTES])
+  t.equal(sent[0]!.buffer, sent[1]!.buffer, 'both into one piece')
+  t.ok(kept(sent[0]!) <= 2 * EVENT_BYTES + 11)
+  t.same(sent.slice(2).map(kept), [kept(sent[0]!), READ_BYTES], 'what has just come is not copied')
 })

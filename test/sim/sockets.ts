@@ -8,17 +8,32 @@ const OPEN = 1
 const CLOSING = 2
 const CLOSED = 3
 
-/** The TCP socket below: what of it is counted, watched and corked. */
+/** The TCP socket below: what of it is counted, watched and written to. */
 class Raw extends EventEmitter {
   bytesRead = 0
-  cork (): void {}
-  uncork (): void {}
+  readonly #socket: SimSocket
+
+  constructor (socket: SimSocket) {
+    super()
+    this.#socket = socket
+  }
+
+  /** Whole frames to a client, as a backend writes them below `ws`. */
+  write (bytes: Buffer): void {
+    for (let at = 0; at < bytes.length;) {
+      const short = bytes[at + 1]!
+      const start = at + (short < 126 ? 2 : 4)
+      const end = start + (short < 126 ? short : bytes.readUInt16BE(at + 2))
+      this.#socket.send(bytes.subarray(start, end), { binary: bytes[at] === 0x82 })
+      at = end
+    }
+  }
 }
 
 /** One side of a connection, as `ws` would show it. */
 export class SimSocket extends EventEmitter implements Receiver {
   readonly OPEN = OPEN
-  readonly raw = new Raw()
+  readonly raw = new Raw(this)
   readonly connection: Connection
   readonly inChunks: boolean
   readyState = CONNECTING

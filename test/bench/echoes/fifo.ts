@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { messageOf } from '../../../lib/trunk/codec.js'
+import type { Tag } from '../../../lib/trunk/codec.js'
 import { protobufCodec as codec } from '../../../lib/trunk/frames.js'
 import { SUBPROTOCOL, VERSION, frame } from '../../../lib/trunk/schema.js'
 import type { Frame } from '../../../lib/trunk/schema.js'
@@ -30,15 +32,18 @@ function receive (trunk: WebSocket, { peerId, kind, body }: Frame): void {
     const here = ++epoch
     const tag = codec.tag(peerId, here)
     part.joined(peerId, (text) => {
-      say(trunk, { peerId, epoch: here, kind: 'text', body: Buffer.from(text) }, tag)
+      pass(trunk, tag, Buffer.from(text))
       return true
     })
     say(trunk, frame('opened', { id: body.id, key: 'fifo', resumed: false, received: 0, windowBytes: 0, recordings: [] }, peerId, here))
   }
 }
 
-function say (trunk: WebSocket, said: Frame, tag?: Buffer): void {
-  const parts: Buffer[] = []
-  const size = codec.append(parts, said, tag)
-  trunk.send(codec.batch(parts, size))
+function say (trunk: WebSocket, said: Frame): void {
+  trunk.send(messageOf(codec, [said]))
+}
+
+function pass (trunk: WebSocket, tag: Tag, event: Buffer): void {
+  const encoded = codec.event(tag, event, false)
+  trunk.send(codec.batch([encoded], encoded.length))
 }

@@ -8,7 +8,7 @@ import { serve } from '../child.js'
 const endpoint = createEndpoint({
   token: 'bench',
   onPeer (peer) {
-    peer.on('mediaEvent', (data, binary) => peer.send(binary ? data : data.toString()))
+    peer.on('mediaEvent', (data, binary) => peer.send(data, binary))
   }
 })
 const server = createServer()

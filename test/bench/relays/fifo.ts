@@ -2,6 +2,8 @@ import type { AddressInfo } from 'node:net'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import { WebSocket } from 'ws'
+import { messageOf } from '../../../lib/trunk/codec.js'
+import type { Tag } from '../../../lib/trunk/codec.js'
 import { protobufCodec as codec } from '../../../lib/trunk/frames.js'
 import { SUBPROTOCOL, VERSION, frame } from '../../../lib/trunk/schema.js'
 import type { Frame } from '../../../lib/trunk/schema.js'
@@ -16,7 +18,7 @@ import type { Upstream } from '../child.js'
 interface Client {
   socket: WebSocket
   epoch: number
-  tag: Buffer
+  tag: Tag
 }
 
 const { port } = given<Upstream>()
@@ -31,10 +33,10 @@ say(frame('hello', { version: VERSION, backendId: 'fifo', maxMessageBytes: 0, wi
 const app = Fastify({ logger: false })
 await app.register(fastifyWebsocket, { options: { perMessageDeflate: false } })
 app.get<{ Querystring: { token: string } }>('/signaling', { websocket: true }, (socket, { query: { token: peerId } }) => {
-  const client: Client = { socket, epoch: 0, tag: Buffer.alloc(0) }
+  const client: Client = { socket, epoch: 0, tag: codec.tag(peerId, 0) }
   clients.set(peerId, client)
   socket.pause()
-  socket.on('message', (data) => say({ peerId, epoch: client.epoch, kind: 'text', body: data as Buffer }, client.tag))
+  socket.on('message', (data) => pass(client.tag, data as Buffer))
   socket.on('close', (code) => {
     clients.delete(peerId)
     ended.push({ peerId, code, cause: 'closed' })
@@ -45,10 +47,13 @@ app.get<{ Querystring: { token: string } }>('/signaling', { websocket: true }, (
 await app.listen({ port: 0, host: '127.0.0.1' })
 serve({ port: (app.server.address() as AddressInfo).port }, { ended: () => ended })
 
-function say (said: Frame, tag?: Buffer): void {
-  const parts: Buffer[] = []
-  const size = codec.append(parts, said, tag)
-  trunk.send(codec.batch(parts, size))
+function say (said: Frame): void {
+  trunk.send(messageOf(codec, [said]))
+}
+
+function pass (tag: Tag, event: Buffer): void {
+  const encoded = codec.event(tag, event, false)
+  trunk.send(codec.batch([encoded], encoded.length))
 }
 
 function receive (received: Frame): void {

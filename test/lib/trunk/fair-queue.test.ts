@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { FairQueue } from '../../../lib/trunk/fair-queue.js'
+import type { Line } from '../../../lib/trunk/fair-queue.js'
 import { holds } from '../../support.js'
 
 interface Item { key: string, n: number, size: number }
@@ -10,7 +11,7 @@ const LARGEST = 20_000
 
 const key = fc.constantFrom('a', 'b', 'c', 'd')
 const step = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ push: key, size: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: LARGEST })) }) },
+  { weight: 3, arbitrary: fc.record({ push: key, by: fc.constantFrom('nobody', 'one', 'other'), size: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: LARGEST })) }) },
   { weight: 2, arbitrary: fc.constant('take' as const) },
   { weight: 1, arbitrary: fc.constant('settle' as const) }
 )
@@ -20,6 +21,7 @@ t.test('what is pushed under a key comes out once and in order, and is counted',
     const queue = new FairQueue<Item>()
     const model = new Map<string, Item[]>()
     const settled = new Set<Item>()
+    const kept = new Map<string, Line<Item>>()
     let n = 0
     const isAsModelled = (): boolean => {
       const all = [...model.values()].flat()
@@ -29,9 +31,10 @@ t.test('what is pushed under a key comes out once and in order, and is counted',
     }
     for (const step of steps) {
       if (step === 'take') {
-        const [next, key] = [queue.peek(), queue.next]
+        const next = queue.peek()
+        if (next !== undefined && queue.take(next.size - 1) !== undefined) return false
         const item = queue.take()
-        if (item !== next || item?.key !== key) return false
+        if (item !== next || (item !== undefined && item.key !== queue.takenKey)) return false
         if (item === undefined ? [...model.values()].some(({ length }) => length > 0) : model.get(item.key)!.shift() !== item) return false
       } else if (step === 'settle') {
         queue.settle((item) => settled.add(item))
@@ -39,7 +42,9 @@ t.test('what is pushed under a key comes out once and in order, and is counted',
         if (![...model.values()].flat().every((item) => settled.has(item))) return false
       } else {
         const item = { key: step.push, n: n++, size: step.size }
-        queue.push(step.push, item)
+        // Two who keep a line of the same key, and one who keeps none.
+        if (step.by === 'nobody') queue.push(step.push, item)
+        else kept.set(step.by + step.push, queue.pushOn(kept.get(step.by + step.push) ?? queue.line(step.push), item))
         model.set(step.push, [...model.get(step.push) ?? [], item])
       }
       if (!isAsModelled()) return false
@@ -92,4 +97,9 @@ t.test('a line that is never empty, and one that is thrown away', async (t) => {
   t.equal(queue.peek()?.n, 998)
   queue.clear()
   t.same([queue.bytes, queue.keys, queue.take()], [0, 0, undefined])
+  const line = queue.line('b')
+  queue.pushOn(line, { key: 'b', n: 0, size: 1 })
+  queue.clear()
+  queue.pushOn(line, { key: 'b', n: 1, size: 1 })
+  t.same([queue.bytes, queue.take()?.n, queue.take()], [1, 1, undefined], 'who keeps a line goes on with it')
 })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import protobuf from 'protobufjs'
 import t from 'tap'
 import { holds } from '../../support.js'
+import { messageOf } from '../../../lib/trunk/codec.js'
 import { protobufCodec } from '../../../lib/trunk/frames.js'
 import { jsonCodec } from '../../../lib/trunk/json-frames.js'
 import type { Codec } from '../../../lib/trunk/codec.js'
@@ -67,28 +68,28 @@ const anyFrame: fc.Arbitrary<Frame> = fc.constantFrom(...Object.keys(KINDS) as K
   record({ peerId: fc.oneof(fc.constant(''), id), epoch: uint53, kind: fc.constant(kind), body: bodies[kind] }) as unknown as fc.Arbitrary<Frame>)
 const frames = fc.array(anyFrame, { minLength: 1, maxLength: 8 })
 
-function encode (codec: Codec, batch: Frame[]): Buffer {
-  const parts: Buffer[] = []
-  const size = batch.reduce((sum, each) => sum + codec.append(parts, each), 0)
-  return codec.batch(parts, size)
-}
-
 for (const codec of [protobufCodec, jsonCodec]) {
   t.test(`${codec.subprotocol}: what is encoded is decoded`, async (t) => {
-    holds(t, fc.property(frames, (batch) => { assert.deepEqual(codec.decode(encode(codec, batch)), batch) }), { numRuns: 300 })
+    holds(t, fc.property(frames, (batch) => { assert.deepEqual(codec.decode(messageOf(codec, batch)), batch) }), { numRuns: 300 })
   })
 
-  t.test(`${codec.subprotocol}: append tells the size of what it appends`, async (t) => {
+  t.test(`${codec.subprotocol}: what is encoded takes as many bytes as it says`, async (t) => {
     holds(t, fc.property(frames, (batch) => {
-      const parts: Buffer[] = []
-      const size = batch.reduce((sum, each) => sum + codec.append(parts, each), 0)
-      assert.equal(codec.batch(parts, size).length, codec.binary ? size : size + 1)
+      const length = batch.reduce((sum, each) => sum + codec.encode(each).length, 0)
+      assert.equal(messageOf(codec, batch).length, codec.binary ? length : length + 1)
+    }), { numRuns: 100 })
+  })
+
+  t.test(`${codec.subprotocol}: a media event is encoded with a tag as without`, async (t) => {
+    holds(t, fc.property(id, uint53, bytes, (peerId, epoch, body) => {
+      const encoded = codec.event(codec.tag(peerId, epoch), body, true)
+      assert.deepEqual(codec.batch([encoded], encoded.length), messageOf(codec, [frame('binary', body, peerId, epoch)]))
     }), { numRuns: 100 })
   })
 
   t.test(`${codec.subprotocol}: garbage is decoded or refused with a coded error, and nothing else`, async (t) => {
     const mutated = fc.tuple(frames, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 })).map(([batch, changes]) => {
-      const message = Buffer.from(encode(codec, batch))
+      const message = Buffer.from(messageOf(codec, batch))
       for (const [at, value] of changes) if (message.length > 0) message[at % message.length] = value
       return message
     })
@@ -115,7 +116,7 @@ function foreign (batch: Frame[]): object {
 
 t.test('an independent implementation reads what is written here', async (t) => {
   holds(t, fc.property(frames, (batch) => {
-    const read = Batch.decode(encode(protobufCodec, batch))
+    const read = Batch.decode(messageOf(protobufCodec, batch))
     const wanted = Batch.fromObject(foreign(batch))
     assert.deepEqual(Batch.toObject(read, { longs: Number }), normalise(wanted))
   }), { numRuns: 300 })
@@ -150,9 +151,7 @@ t.test('fields, bodies and frames of a later version are passed over', async (t)
 
 t.test('a media event is not copied before the batch is put together', async (t) => {
   const event = Buffer.from('hello')
-  const parts: Buffer[] = []
-  protobufCodec.append(parts, frame('text', event, 'p', 1))
-  t.equal(parts[1], event)
+  t.equal(protobufCodec.encode(frame('text', event, 'p', 1)).body, event)
 })
 
 t.test('what the bounds refuse', async (t) => {
@@ -167,9 +166,9 @@ t.test('what the bounds refuse', async (t) => {
   refused(jsonCodec, jsonAcks(MAX_BATCH_FRAMES + 1), /more than 65536 frames/)
 
   const longest = 'x'.repeat(128)
-  t.equal(protobufCodec.decode(encode(protobufCodec, [frame('ack', 1, longest)]))[0]?.peerId, longest)
-  refused(protobufCodec, encode(protobufCodec, [frame('ack', 1, longest + 'x')]), /peer_id of more than 128 bytes/)
-  refused(jsonCodec, encode(jsonCodec, [frame('ack', 1, longest + 'x')]), /peer_id of more than 128 bytes/)
+  t.equal(protobufCodec.decode(messageOf(protobufCodec, [frame('ack', 1, longest)]))[0]?.peerId, longest)
+  refused(protobufCodec, messageOf(protobufCodec, [frame('ack', 1, longest + 'x')]), /peer_id of more than 128 bytes/)
+  refused(jsonCodec, messageOf(jsonCodec, [frame('ack', 1, longest + 'x')]), /peer_id of more than 128 bytes/)
 
   refused(protobufCodec, Buffer.from([0x0a, 0x7f]), /runs over the end/)
   refused(protobufCodec, Buffer.from([0x0a]), /ends inside an integer/)
@@ -196,18 +195,18 @@ t.test('what the bounds refuse', async (t) => {
 
 t.test('JSON keeps a byte order mark, and any text, as it is', async (t) => {
   const event = Buffer.from('\ufeff{"a":"\u2028\\u0000"}')
-  t.same(jsonCodec.decode(encode(jsonCodec, [frame('text', event, 'p', 1)])), [frame('text', event, 'p', 1)])
+  t.same(jsonCodec.decode(messageOf(jsonCodec, [frame('text', event, 'p', 1)])), [frame('text', event, 'p', 1)])
 })
 
 t.test('nothing is written that its reader would refuse', async (t) => {
   for (const codec of [protobufCodec, jsonCodec]) {
     for (const value of [-1, 1.5, NaN, Infinity, 2 ** 53]) {
-      t.throws(() => encode(codec, [frame('ack', value, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
-      t.throws(() => encode(codec, [frame('close', { code: value, reason: '', id: 0 }, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
+      t.throws(() => messageOf(codec, [frame('ack', value, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
+      t.throws(() => messageOf(codec, [frame('close', { code: value, reason: '', id: 0 }, 'p', 1)]), { code: 'TRK_ERR_MALFORMED' })
     }
     const torn = '\ud83d\ude00'.slice(0, 1)
-    const [read] = codec.decode(encode(codec, [frame('close', { code: 4410, reason: torn, id: 0 }, 'p', 1)]))
+    const [read] = codec.decode(messageOf(codec, [frame('close', { code: 4410, reason: torn, id: 0 }, 'p', 1)]))
     t.equal((read?.body as { reason: string }).reason, '\ufffd')
-    t.equal(codec.decode(encode(codec, [frame('done', torn)]))[0]?.body, '\ufffd')
+    t.equal(codec.decode(messageOf(codec, [frame('done', torn)]))[0]?.body, '\ufffd')
   }
 })

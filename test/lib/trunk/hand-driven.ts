@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocket } from 'ws'
 import { Inbox } from '../../../lib/testing/index.js'
+import { messageOf } from '../../../lib/trunk/codec.js'
 import { protobufCodec } from '../../../lib/trunk/frames.js'
 import { createEndpoint } from '../../../lib/trunk/endpoint.js'
 import type { Endpoint, EndpointOptions, EndpointPeer } from '../../../lib/trunk/endpoint.js'
@@ -34,9 +35,7 @@ export class Backend {
   }
 
   send (...frames: Frame[]): void {
-    const parts: Buffer[] = []
-    const size = frames.reduce((sum, each) => sum + protobufCodec.append(parts, each), 0)
-    this.socket.send(protobufCodec.batch(parts, size))
+    this.socket.send(messageOf(protobufCodec, frames))
   }
 
   async receive<K extends Kind> (kind: K): Promise<Extract<Frame, { kind: K }>> {

@@ -1,0 +1,96 @@
+/** What the bytes are written to: a socket. */
+interface Target {
+  write (bytes: Buffer): unknown
+}
+
+/** A final frame that is not compressed (RFC 6455, section 5.2), of text or of bytes. */
+const TEXT = 0x81
+const BINARY = 0x82
+/** Of the length that stands in the frame's second byte: above, it stands in two more. */
+const SHORT_BYTES = 125
+/** A message of at most so many bytes is copied beside others: that costs less than a write of its own. */
+export const COPIED_BYTES = 16 * 1024
+
+const begun: TurnBatch[] = []
+
+/**
+ * Messages to one client that wait until the present callback is over, so that those which came for it in one batch of the trunk
+ * leave in one write. They are framed here, since `ws` makes two writes of each; to frame for a client, unmasked and whole, is to
+ * put a length before it. All else about the WebSocket is left to `ws`, of which this goes round no state: it too writes a
+ * frame at once that needs no compression.
+ */
+export class TurnBatch {
+  readonly #target: Target
+  #messages: Buffer[] = []
+  #isBinary: boolean[] = []
+  #bytes = 0
+  #hasBegun = false
+  /** Whether what is written has to wait: then it must not keep more memory than it has bytes. */
+  #waits = false
+
+  constructor (target: Target) {
+    this.#target = target
+  }
+
+  /** Bytes that are not written yet. */
+  get bytes (): number {
+    return this.#bytes
+  }
+
+  /** True the first time in a turn. */
+  begin (): boolean {
+    if (this.#hasBegun) return false
+    this.#hasBegun = true
+    if (begun.push(this) === 1) process.nextTick(flushAll)
+    return true
+  }
+
+  /**
+   * @param data not larger than `COPIED_BYTES`, and unchanged until it is written
+   * @param waits whether there is more before it than the network takes
+   */
+  add (data: Buffer, binary: boolean, waits: boolean): void {
+    this.#messages.push(data)
+    this.#isBinary.push(binary)
+    this.#bytes += data.length + (data.length > SHORT_BYTES ? 4 : 2)
+    this.#waits = waits
+  }
+
+  /** Writes what there is now. */
+  flush (): void {
+    if (this.#bytes === 0) return
+    const bytes = this.#waits ? Buffer.allocUnsafeSlow(this.#bytes) : Buffer.allocUnsafe(this.#bytes)
+    let at = 0
+    for (let i = 0; i < this.#messages.length; i++) {
+      const data = this.#messages[i]!
+      bytes[at++] = this.#isBinary[i]! ? BINARY : TEXT
+      if (data.length > SHORT_BYTES) {
+        bytes[at++] = SHORT_BYTES + 1
+        bytes[at++] = data.length >> 8
+        bytes[at++] = data.length & 0xff
+      } else {
+        bytes[at++] = data.length
+      }
+      bytes.set(data, at)
+      at += data.length
+    }
+    this.discard()
+    this.#target.write(bytes)
+  }
+
+  /** Forgets it. */
+  discard (): void {
+    this.#messages.length = this.#isBinary.length = this.#bytes = 0
+  }
+
+  /** The turn is over. */
+  end (): void {
+    this.#hasBegun = false
+    this.flush()
+  }
+}
+
+function flushAll (): void {
+  for (const batch of begun) batch.end()
+  begun.length = 0
+}

@@ -1,0 +1,64 @@
+import { isPinning } from './unpinned.js'
+
+/** Who keeps views of what was read. */
+export interface Keeper {
+  /** Whether it has kept any since it was last asked to copy: of no concern to itself. */
+  isPinning: boolean
+  /** Copies those that it still has. */
+  unpin (): void
+}
+
+/**
+ * What is kept as a view keeps alive all that came in the same read. Of a media event that is sent and acknowledged soon a copy
+ * would cost more than all else that is done for it, so only what is still kept when so much has been read since is copied.
+ */
+export class Pins {
+  readonly #maxBytes: number
+  readonly #keepers = new Set<Keeper>()
+  /** What the latest one came in: many that came together are counted once. */
+  #latest: ArrayBufferLike | null = null
+  #bytes = 0
+
+  /** @param maxBytes that may be kept alive for nothing, by all keepers together */
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** The keeper has this from now on. */
+  keep (keeper: Keeper, data: Buffer): void {
+    if (data.buffer !== this.#latest) {
+      this.#latest = data.buffer
+      this.#bytes += data.buffer.byteLength
+      if (this.#bytes > this.#maxBytes) this.#unpin(data.buffer)
+    }
+    if (keeper.isPinning) return
+    keeper.isPinning = true
+    this.#keepers.add(keeper)
+  }
+
+  /** The keeper has nothing left. */
+  forget (keeper: Keeper): void {
+    if (keeper.isPinning) this.#keepers.delete(keeper)
+    keeper.isPinning = false
+  }
+
+  #unpin (latest: ArrayBufferLike): void {
+    this.#bytes = latest.byteLength
+    for (const keeper of this.#keepers) {
+      keeper.isPinning = false
+      keeper.unpin()
+    }
+    this.#keepers.clear()
+  }
+}
+
+/** Copies what keeps more alive than itself: all of it into one piece of memory, since it came together and goes together. */
+export function unpinAll (events: ReadonlyArray<{ data: Buffer }>): void {
+  const pinning = events.filter(({ data }) => isPinning(data))
+  const copy = Buffer.allocUnsafeSlow(pinning.reduce((sum, { data }) => sum + data.length, 0))
+  let at = 0
+  for (const event of pinning) {
+    copy.set(event.data, at)
+    event.data = copy.subarray(at, at += event.data.length)
+  }
+}
