@@ -10,6 +10,7 @@ import { unpinned } from '../unpinned.js'
 import { Throttle } from './throttle.js'
 import type { ThrottleCounts, ThrottleLimits } from './throttle.js'
 import { COPIED_BYTES, TurnBatch } from './turn-batch.js'
+import { WholeFrames } from './whole-frames.js'
 
 export interface SocketLimits extends ThrottleLimits {
   /** Bytes of one message from the client. */
@@ -63,6 +64,7 @@ export class ClientSocket {
   readonly #heartbeat: Heartbeat
   readonly #throttle: Throttle
   readonly #batch: TurnBatch | null
+  readonly #frames: WholeFrames | null
   /** Our owner's pauses and our own: it is read while neither holds. */
   readonly #brake: Brake<'owner' | 'too many'>
   #observer: SocketObserver | null = null
@@ -114,6 +116,12 @@ export class ClientSocket {
       resume: () => this.#brake.release('too many'),
       tooMany: () => this.fail(CloseCode.tooManyMessages, 'too many messages', 'too many')
     })
+    this.#frames = raw === undefined
+      ? null
+      : WholeFrames.of(raw, limits.messageBytes, {
+        message: (data, binary) => this.#message(data, binary),
+        invalid: () => this.#broken(Object.assign(new Error('a text that is not UTF-8'), { code: 'WS_ERR_INVALID_UTF8' }))
+      })
     socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
     // What is wrong is told by the close that follows: ws has already answered with the right code.
     socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
@@ -269,6 +277,7 @@ export class ClientSocket {
     const code = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
       ? CloseCode.messageTooBig
       : error.code === 'WS_ERR_INVALID_UTF8' ? CloseCode.invalidText : error.code?.startsWith('WS_ERR') === true ? CloseCode.protocolError : 1006
+    this.#frames?.stop()
     this.#log.info({ err: error }, 'the client broke the connection')
     this.#end({ code, reason: error.message, cause: code === 1006 ? 'link lost' : 'bad message' })
     // ws has said goodbye already: this is what sees to it that the connection ends.

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import t from 'tap'
 import { ClientSocket } from '../../../lib/dialects/client-socket.js'
@@ -107,7 +107,7 @@ t.test('before it is let in nothing is counted, and being let in again is no new
 })
 
 t.test('who owes is not taken for dead, and hears its close; of it no timer is left', async (t) => {
-  const { socket, stub, clock, ended, counts, say } = serve({ heartbeatMs: 1_000 }, { bytesRead: 0 } as Socket)
+  const { socket, stub, clock, ended, counts, say } = serve({ heartbeatMs: 1_000 }, new Socket())
   say(...Array.from({ length: 50 }, String))
   clock.advance(4_500)
   t.same([ended, stub.isPaused], [[], true])
