@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { install, installCommand, isExecutable } from './debian.js'
 
 /** Where the browser tests find Chromium. Run as a script it says so, and fails in CI when there is none. */
 
@@ -15,8 +14,7 @@ const PLACES = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium'
 ]
 
-const INSTALL = ['apt-get install -y --no-install-recommends chromium']
-const HINT = `install it (on Debian: ${INSTALL[0]}) or set CHROMIUM to its path`
+const HINT = `install it (on Debian: ${installCommand('chromium')}) or set CHROMIUM to its path`
 
 let asked: string | null | undefined
 
@@ -26,7 +24,7 @@ let asked: string | null | undefined
  * @throws in CI, where tests that cannot run must not pass for tests that have
  */
 export function chromium (): string | null {
-  asked ??= find() ?? install() ?? missing()
+  asked ??= find() ?? (install('chromium') ? find() : null) ?? missing()
   return asked
 }
 
@@ -44,37 +42,10 @@ function find (): string | null {
   return PLACES.find(isExecutable) ?? null
 }
 
-/** The one kind of machine on which it takes no decision of its owner: a container's root with Debian's packages. */
-function install (): string | null {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !existsSync('/etc/debian_version') || !isOnPath('apt-get')) return null
-  process.stderr.write('# there is no Chromium: apt-get installs it\n')
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const command of ['apt-get update', ...INSTALL]) {
-    const [program = '', ...args] = command.split(' ')
-    // Stdout belongs to the results of the tests.
-    const { status } = spawnSync(program, args, { env, stdio: ['ignore', 2, 2] })
-    if (status !== 0) return null
-  }
-  return find()
-}
-
 function missing (): null {
   if (process.env.CI === 'true') throw new Error(`there is no Chromium, and the browser tests must run in CI: ${HINT}`)
   process.stderr.write(`# NOT RUN: the tests with real browsers, for there is no Chromium. To run them, ${HINT}.\n`)
   return null
-}
-
-function isOnPath (program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, program)))
-}
-
-function isExecutable (path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function isScript (): boolean {
