@@ -5,28 +5,33 @@ export interface Options {
   quick: boolean
   json: string | null
   profileDir: string | null
+  /** The one part to run; null: all of them. */
+  only: string | null
 }
 
-export const USAGE = `usage: npm run bench -- [fairness | storm] [--quick] [--rounds N] [--json FILE] [--profile DIR]
+export const USAGE = `usage: npm run bench -- [fairness | storm] [--quick] [--rounds N] [--json FILE] [--profile DIR] [--only SECTION]
 
-  fairness       what a peer that floods, freezes or reads slowly costs the others; else what relaying an event costs
-  storm          how thousands come back at once; it has options of its own
-  --quick        few and short rounds
-  --rounds N     rounds of all variants, 1 to 100
-  --json FILE    leave the figures and all runs there
-  --profile DIR  leave a CPU profile of each relay there; it makes them slower`
+  fairness        what a peer that floods, freezes or reads slowly costs the others; else all parts, this one in short
+  storm           how thousands come back at once; it has options of its own
+  --quick         a look of a minute
+  --rounds N      rounds of all variants, 1 to 100
+  --json FILE     leave the figures and all runs there
+  --profile DIR   leave a CPU profile of each relay there; it makes them slower
+  --only SECTION  one part of it`
 
 /**
+ * @param sections what `--only` may name
  * @param usual how many rounds there are unless they are given
  * @throws Error what was given cannot be understood
  */
-export function parseOptions (args: string[], usual = { rounds: 5, quickRounds: 3 }): Options {
+export function parseOptions (args: string[], sections: readonly string[] = [], usual = { rounds: 5, quickRounds: 3 }): Options {
   const { values } = parseArgs({
     args,
-    options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, json: { type: 'string' }, profile: { type: 'string' } }
+    options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, json: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' } }
   })
-  const { quick = false, json = null, profile = null } = values
+  const { quick = false, json = null, profile = null, only = null } = values
   const rounds = Number(values.rounds ?? (quick ? usual.quickRounds : usual.rounds))
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error(`--rounds takes a number from 1 to 100, not '${values.rounds}'`)
-  return { rounds, quick, json, profileDir: profile }
+  if (only !== null && !sections.includes(only)) throw new Error(`--only takes one of ${sections.join(', ') || 'nothing here'}, not '${only}'`)
+  return { rounds, quick, json, profileDir: profile, only }
 }

@@ -61,8 +61,8 @@ export class Child {
   }
 
   /** What the process says of itself once it is ready. */
-  ready<T> (): Promise<T> {
-    return this.#answer<T>('ready')
+  ready<T> (withinMs = ANSWER_MS): Promise<T> {
+    return this.#answer<T>('ready', withinMs)
   }
 
   ask<T> (question: string): Promise<T> {
@@ -86,13 +86,13 @@ export class Child {
     this.#process.kill('SIGKILL')
   }
 
-  #answer<T> (question: string): Promise<T> {
+  #answer<T> (question: string, withinMs = ANSWER_MS): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) {
         reject(this.#failure)
         return
       }
-      const timer = setTimeout(() => this.#fail(new Error(`${this.#name} has not answered '${question}' within ${ANSWER_MS} ms`)), ANSWER_MS)
+      const timer = setTimeout(() => this.#fail(new Error(`${this.#name} has not answered '${question}' within ${withinMs} ms`)), withinMs)
       this.#waiting = {
         resolve: (answer) => { clearTimeout(timer); resolve(answer as T) },
         reject: (error) => { clearTimeout(timer); reject(error) }

@@ -1,25 +1,15 @@
-/** What is compared, under which load, and what one measured run comes to. */
-
-export const VARIANTS = ['trunkline', 'http-proxy', 'net'] as const
-
-export type Variant = typeof VARIANTS[number]
+/** Under which load, and what one measured run comes to. */
 
 export interface Scenario {
   readonly clients: number
   /** Bytes of one media event. */
   readonly bytes: number
-  /** Events that each client has under way at once. */
-  readonly window: number
+  /** Events that each client has under way, as fast as it goes; or events per second of all clients together. */
+  readonly pace: { window: number } | { perSecond: number }
 }
 
-/** The first is the one of a quick look. */
-export const SCENARIOS: [Scenario, ...Scenario[]] = [
-  { clients: 200, bytes: 200, window: 4 },
-  { clients: 200, bytes: 2048, window: 4 }
-]
-
 export function title ({ clients, bytes }: Scenario): string {
-  return `${clients} clients x ${bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KB`}`
+  return `${clients.toLocaleString('en').replace(',', ' ')} clients x ${bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KB`}`
 }
 
 /** What the relay says of itself; the difference of two is a measured window. */
@@ -37,12 +27,16 @@ export interface Tally {
   /** Milliseconds, of the round trips that were counted. */
   p50Ms: number
   p99Ms: number
+  /** Milliseconds that the load was late by its own fault, where it sends at fixed times; else 0. */
+  lateP50Ms: number
+  lateP99Ms: number
 }
 
 /** One measured window of one relay. */
 export interface Run {
-  variant: Variant
+  section: string
   scenario: string
+  variant: string
   round: number
   /** CPU time of the relay for one event up and its echo down, in microseconds. */
   cpuMicros: number
@@ -50,8 +44,12 @@ export interface Run {
   rate: number
   p50Ms: number
   p99Ms: number
+  lateP50Ms: number
+  lateP99Ms: number
   /** CPU time of the relay by wall time. Below 1 it has waited: for the load, or for the machine. */
   utilisation: number
+  /** All that were checked, before, while and after it was measured. */
+  echoes: number
 }
 
 /** Below it, a run does not say what a busy relay costs: with less to do, it gathers less before it writes. */

@@ -1,4 +1,4 @@
-import { webSocket } from '../load/framing.js'
+import { FRAMINGS } from '../load/framing.js'
 import { given, serve } from '../child.js'
 import type { Upstream } from '../child.js'
 import { Client } from './client.js'
@@ -16,7 +16,7 @@ const FRAMES = 16
 
 const { port, kind } = given<FlooderOptions>()
 const client = await Client.join(port, FLOOD_ID, kind)
-const frame = webSocket.prepare(Buffer.alloc(FLOOD_EVENT_BYTES, 'f')).bytes
+const frame = FRAMINGS.plain.prepare(Buffer.alloc(FLOOD_EVENT_BYTES, 'f')).bytes
 const block = Buffer.concat(Array.from({ length: FRAMES }, () => frame))
 let received = 0
 let since = performance.now()

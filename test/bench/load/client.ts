@@ -1,45 +1,51 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { makeEvent, writeDigits } from './event.js'
+import { EVENT, READY } from './framing.js'
 import type { Found, Framing, PreparedFrame } from './framing.js'
 
 /** Room for one read. Node hands it out and has it back before the next read of any socket, so one is enough for all. */
 const READ = Buffer.allocUnsafeSlow(64 * 1024)
-
-const DIGITS = 10
+const NOTHING = Buffer.alloc(0)
+/** A client with a session acknowledges after so many events (`ACK_EVENTS` of `lib/session/end.ts`). */
+const ACK_EVENTS = 64
 
 export interface ClientOptions {
   port: number
   id: number
   eventBytes: number
+  /** Events that are under way at once, usually: there is room for more, but that takes a while to make. */
   window: number
   framing: Framing
 }
 
 export interface ClientOwner {
-  /** The echo of an event that was written at `sentAt` has come, and is the right one. */
-  echoed (sentAt: number): void
-  /** Whether the next event is to follow. */
-  goesOn (): boolean
+  /** The echo of an event that was due so long ago has come, and is the right one. */
+  echoed (latencyMs: number): void
+  /** So many echoes have come, in one read. */
+  took (client: Client, echoes: number): void
 }
 
 /**
- * A client that has `window` events under way, and writes the next when an echo has come. Each event names its client
- * and its number, and each echo is compared with what it has to be, to the last byte.
+ * A client of the load, as cheap as can be: it must not be what is measured. It sends its first event by itself, so that its
+ * owner sees that it is in. Each event has its number, and each echo is compared with what it has to be, to the last byte.
  */
 export class Client {
   readonly #options: ClientOptions
   readonly #owner: ClientOwner
   readonly #socket: Socket
-  /** One for each event under way: it is written anew only after its echo, so that the kernel has it for good. */
-  readonly #frames: PreparedFrame[]
-  readonly #sentAt: Float64Array
+  readonly #prepared: PreparedFrame
   readonly #expected: Buffer
   readonly #digitsAt: number
-  readonly #found: Found = { start: 0, end: 0, isEvent: false }
-  #rest: Buffer = Buffer.alloc(0)
-  #isOpen = false
+  readonly #found: Found = { start: 0, end: 0, kind: EVENT }
+  /** One for each event under way: it is written anew only after its echo, so that the kernel has it for good. */
+  #frames: Buffer[]
+  #dueAt: Float64Array
+  #rest: Buffer = NOTHING
+  #isUpgraded = false
   #sent = 0
   #received = 0
+  #unacknowledged = 0
 
   constructor (options: ClientOptions, owner: ClientOwner) {
     const { port, id, eventBytes, window, framing } = options
@@ -48,8 +54,9 @@ export class Client {
     const { event, digitsAt } = makeEvent(id, eventBytes)
     this.#expected = event
     this.#digitsAt = digitsAt
-    this.#frames = Array.from({ length: window }, () => framing.prepare(event))
-    this.#sentAt = new Float64Array(window)
+    this.#prepared = framing.prepare(event)
+    this.#frames = this.#makeFrames(window)
+    this.#dueAt = new Float64Array(window)
     this.#socket = connect({
       port,
       host: '127.0.0.1',
@@ -63,7 +70,7 @@ export class Client {
       }
     })
     this.#socket.on('connect', () => {
-      if (framing.opening === '') this.#open()
+      if (framing.opening === '') this.#upgraded()
       else this.#socket.write(framing.opening)
     })
     this.#socket.on('error', (error) => this.#fail(error.message))
@@ -79,18 +86,50 @@ export class Client {
     return this.#received
   }
 
-  #open (): void {
-    this.#isOpen = true
-    this.#send(this.#options.window)
+  /** Each event on its own, as a browser does. */
+  send (count: number, dueAt: number): void {
+    if (this.underWay + count > this.#frames.length) this.#grow(this.underWay + count)
+    const { start, mask } = this.#prepared
+    for (let i = 0; i < count; i++) {
+      const slot = this.#sent % this.#frames.length
+      const frame = this.#frames[slot]!
+      writeDigits(frame, start + this.#digitsAt, this.#sent++, mask, this.#digitsAt)
+      this.#dueAt[slot] = dueAt
+      this.#socket.write(frame)
+    }
+  }
+
+  /** What is under way stays where it is: the socket may have to write it yet. */
+  #grow (least: number): void {
+    const old = this.#dueAt
+    const slots = Math.max(least, 2 * old.length)
+    this.#frames = this.#makeFrames(slots)
+    this.#dueAt = new Float64Array(slots)
+    for (let i = this.#received; i < this.#sent; i++) this.#dueAt[i % slots] = old[i % old.length]!
+  }
+
+  #makeFrames (slots: number): Buffer[] {
+    return Array.from({ length: slots }, () => Buffer.from(this.#prepared.bytes))
+  }
+
+  #upgraded (): void {
+    this.#isUpgraded = true
+    const greeting = this.#options.framing.greeting()
+    if (greeting === null) this.#ready()
+    else this.#socket.write(greeting)
+  }
+
+  #ready (): void {
+    this.send(1, performance.now())
   }
 
   #read (length: number): void {
     const carried = this.#rest.length
     const bytes = carried === 0 ? READ : Buffer.concat([this.#rest, READ.subarray(0, length)])
     const end = carried + length
-    const at = this.#isOpen ? this.#readFrames(bytes, end) : this.#readOpening(bytes, end)
+    const at = this.#isUpgraded ? this.#readFrames(bytes, end) : this.#readOpening(bytes, end)
     // A copy: the next socket's read goes to the same place.
-    this.#rest = at === end ? this.#rest.subarray(0, 0) : Buffer.from(bytes.subarray(at, end))
+    this.#rest = at === end ? NOTHING : Buffer.from(bytes.subarray(at, end))
   }
 
   #readOpening (bytes: Buffer, end: number): number {
@@ -98,65 +137,48 @@ export class Client {
     const size = text.indexOf('\r\n\r\n')
     if (size < 0) return 0
     if (!text.startsWith('HTTP/1.1 101 ')) this.#fail(`no upgrade: ${text}`)
-    this.#open()
-    return size + 4
+    this.#upgraded()
+    return this.#readFrames(bytes, end, size + 4)
   }
 
-  #readFrames (bytes: Buffer, end: number): number {
+  #readFrames (bytes: Buffer, end: number, at = 0): number {
     const { framing } = this.#options
+    const found = this.#found
     const now = performance.now()
-    let at = 0
     let echoes = 0
-    while (framing.read(bytes, at, end, this.#found)) {
-      at = this.#found.end
-      if (this.#found.isEvent) {
-        this.#check(bytes, this.#found)
+    while (framing.read(bytes, at, end, found)) {
+      at = found.end
+      if (found.kind === EVENT) {
+        this.#check(bytes, found)
         echoes++
-        this.#owner.echoed(now - this.#sentAt[this.#received++ % this.#options.window]!)
+        this.#owner.echoed(now - this.#dueAt[this.#received++ % this.#dueAt.length]!)
+      } else if (found.kind === READY) {
+        this.#ready()
       }
     }
-    if (echoes > 0 && this.#owner.goesOn()) this.#send(echoes)
+    if (echoes > 0) {
+      this.#acknowledge(echoes)
+      this.#owner.took(this, echoes)
+    }
     return at
   }
 
   #check (bytes: Buffer, { start, end }: Found): void {
     const expected = this.#expected
-    writeDigits(expected, this.#digitsAt, this.#received, null)
-    if (end - start === expected.length && bytes.compare(expected, 0, expected.length, start, end) === 0) return
+    writeDigits(expected, this.#digitsAt, this.#received)
+    if (this.underWay > 0 && end - start === expected.length && bytes.compare(expected, 0, expected.length, start, end) === 0) return
     this.#fail(`a wrong, lost or reordered echo: ${end - start} bytes ${bytes.toString('latin1', start, Math.min(end, start + 60))}, not ${expected.length} bytes ${expected.toString('latin1', 0, 60)}`)
   }
 
-  /** Each event on its own, as a browser does. */
-  #send (count: number): void {
-    const now = performance.now()
-    for (let i = 0; i < count; i++) {
-      const slot = this.#sent % this.#options.window
-      const { bytes, start, mask } = this.#frames[slot]!
-      writeDigits(bytes, start + this.#digitsAt, this.#sent++, mask, this.#digitsAt)
-      this.#sentAt[slot] = now
-      this.#socket.write(bytes)
-    }
+  #acknowledge (echoes: number): void {
+    this.#unacknowledged += echoes
+    if (this.#unacknowledged < ACK_EVENTS) return
+    this.#unacknowledged = 0
+    const ack = this.#options.framing.ack(this.#received)
+    if (ack !== null) this.#socket.write(ack)
   }
 
   #fail (why: string): never {
     throw new Error(`client ${this.#options.id}, event ${this.#received}: ${why}`)
-  }
-}
-
-/** A media event as large as asked for, and where its number stands. */
-function makeEvent (id: number, size: number): { event: Buffer, digitsAt: number } {
-  const head = `{"type":"candidate","client":"${String(id).padStart(6, '0')}","number":"`
-  const tail = '","data":"'
-  const rest = size - head.length - DIGITS - tail.length - 2
-  if (rest < 0) throw new Error(`an event has ${size - rest} bytes at least`)
-  const data = Array.from({ length: rest }, (_, i) => 'abcdefghijklmnopqrstuvwxyz0123456789'[(i * 7 + id) % 36]).join('')
-  return { event: Buffer.from(head + '0'.repeat(DIGITS) + tail + data + '"}'), digitsAt: head.length }
-}
-
-function writeDigits (target: Buffer, at: number, number: number, mask: Buffer | null, maskedFrom = 0): void {
-  for (let i = DIGITS - 1; i >= 0; i--) {
-    const digit = 48 + number % 10
-    target[at + i] = mask === null ? digit : digit ^ mask[(maskedFrom + i) & 3]!
-    number = Math.floor(number / 10)
   }
 }

@@ -1,15 +1,21 @@
-import { createHistogram } from 'node:perf_hooks'
 import { given, serve } from '../child.js'
-import type { Scenario, Tally, Variant } from '../scenarios.js'
+import type { Scenario, Tally } from '../scenarios.js'
+import type { LinkKind } from '../variants.js'
 import { Client } from './client.js'
-import { lengthPrefixed, webSocket } from './framing.js'
+import { FRAMINGS } from './framing.js'
+import { ClosedLoop, OpenLoop } from './pace.js'
+import type { Pace } from './pace.js'
+import { Samples } from './samples.js'
 
-/** All clients, closed loop, in a process of their own. A wrong echo ends it. */
+/** All clients, in a process of their own. A wrong echo ends it. */
 
 export interface LoadOptions {
   port: number
-  scenario: Scenario
-  variant: Variant
+  clients: number
+  /** Bytes of one event. */
+  bytes: number
+  link: LinkKind
+  pace: Scenario['pace']
 }
 
 /** How long the echoes of the last events may take, in milliseconds. */
@@ -17,48 +23,48 @@ const DRAIN_MS = 5_000
 /** Clients that connect at once: more would wait in the listening socket's queue, or be refused there. */
 const CONNECTING = 50
 
-const { port, scenario, variant } = given<LoadOptions>()
-const latencies = createHistogram({ figures: 3 })
-let roundTrips = 0
+const { port, clients: count, bytes: eventBytes, link, pace: asked } = given<LoadOptions>()
+const window = 'window' in asked ? asked.window : 1
+const pace: Pace = 'window' in asked ? new ClosedLoop(asked.window) : new OpenLoop(asked.perSecond)
+const latencies = new Samples()
 let since = performance.now()
-let sending = true
 
 const owner = {
-  echoed (latencyMs: number): void {
-    roundTrips++
-    latencies.record(Math.max(1, Math.round(latencyMs * 1_000)))
-  },
-  goesOn: () => sending
+  echoed: (latencyMs: number) => latencies.add(latencyMs),
+  took: (client: Client, echoes: number) => pace.took(client, echoes)
 }
 
 const clients: Client[] = []
-while (clients.length < scenario.clients) {
-  while (clients.length < scenario.clients && clients.filter(isWaiting).length < CONNECTING) {
-    clients.push(new Client({
-      port, id: clients.length, eventBytes: scenario.bytes, window: scenario.window, framing: variant === 'net' ? lengthPrefixed : webSocket
-    }, owner))
+while (clients.length < count) {
+  for (let waiting = clients.filter(isWaiting).length; waiting < CONNECTING && clients.length < count; waiting++) {
+    clients.push(new Client({ port, id: clients.length, eventBytes, window, framing: FRAMINGS[link] }, owner))
   }
   await moment()
 }
 while (clients.some(isWaiting)) await moment()
+pace.begin(clients)
 
 serve({}, {
   tally (): Tally {
     const now = performance.now()
-    const tally = { wallMs: now - since, roundTrips, p50Ms: latencies.percentile(50) / 1_000, p99Ms: latencies.percentile(99) / 1_000 }
+    const roundTrips = latencies.count
+    const [p50Ms = 0, p99Ms = 0] = latencies.percentiles(50, 99)
+    const [lateP50Ms = 0, lateP99Ms = 0] = pace.late.percentiles(50, 99)
+    const wallMs = now - since
     since = now
-    roundTrips = 0
-    latencies.reset()
-    return tally
+    latencies.clear()
+    pace.late.clear()
+    return { wallMs, roundTrips, p50Ms, p99Ms, lateP50Ms, lateP99Ms }
   },
-  async drain () {
-    sending = false
+  /** Every echo is here, and was the right one; how many there were. */
+  async drain (): Promise<{ echoes: number }> {
+    pace.stop()
     const deadline = performance.now() + DRAIN_MS
     while (clients.some((client) => client.underWay > 0)) {
       if (performance.now() > deadline) throw new Error(`${clients.reduce((sum, client) => sum + client.underWay, 0)} echoes are lost`)
       await moment()
     }
-    return { roundTrips: clients.reduce((sum, client) => sum + client.received, 0) }
+    return { echoes: clients.reduce((sum, client) => sum + client.received, 0) }
   }
 })
 
