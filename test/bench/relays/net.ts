@@ -15,6 +15,7 @@ const ID_BYTES = 4
 const { port } = given<Upstream>()
 const trunk = connect({ port, host: '127.0.0.1', noDelay: true })
 const clients: Socket[] = []
+const corked: Socket[] = []
 let batch: Buffer[] = []
 
 createServer({ noDelay: true }, (client) => {
@@ -29,7 +30,19 @@ createServer({ noDelay: true }, (client) => {
   serveRelay((this.address() as AddressInfo).port)
 })
 
-eachFrame(trunk, ID_BYTES, (bytes, at, end) => { clients[bytes.readUInt32BE(at)]!.write(bytes.subarray(at + ID_BYTES, end)) })
+eachFrame(trunk, ID_BYTES, (bytes, at, end) => {
+  const client = clients[bytes.readUInt32BE(at)]!
+  if (client.writableCorked === 0) {
+    // What one read of the trunk has for a client leaves together.
+    client.cork()
+    corked.push(client)
+  }
+  client.write(bytes.subarray(at + ID_BYTES, end))
+})
+trunk.on('data', () => {
+  for (const client of corked) client.uncork()
+  corked.length = 0
+})
 
 function flush (): void {
   trunk.write(Buffer.concat(batch))
