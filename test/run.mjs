@@ -50,6 +50,9 @@ function files (...folders) {
 /** Those that try a test against a copy of the package with something taken out: they take longer. */
 const isMutations = (name) => name.endsWith('mutations.test.js')
 
+/** Those that want the machine for themselves. */
+const isMeasured = (name) => name.endsWith('quick.test.js')
+
 /** Runs tap and counts its assertions. Of what passes, one line for each file is shown; of what fails, all. */
 async function tap (name, options, tests) {
   let total = null
@@ -78,8 +81,10 @@ if (await check('build', bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json')) {
     await check('package: publint', bin('publint', 'src/cli.js'))
     await check('package: types resolve', bin('@arethetypeswrong/cli', 'dist/index.js'), '--profile', 'esm-only', '--pack', '.')
   }
-  if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], [...files('lib', 'plugins', 'docs', 'examples'), ...files('attackers').filter((name) => !isMutations(name))])
+  if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], [...files('lib', 'plugins', 'docs', 'examples'), ...files('attackers').filter((name) => !isMutations(name)), ...files('bench').filter((name) => !isMeasured(name))])
   if (what === 'all') await tap('simulation and chaos', ['--jobs=1', '--timeout=300'], [...files('sim', 'chaos', 'fuzz'), ...files('attackers').filter(isMutations)])
+  // By themselves: they measure.
+  if (what === 'all') await tap('benchmark, a quick look', ['--jobs=1', '--timeout=180'], files('bench').filter(isMeasured))
   if (what !== 'unit') {
     await check('chromium', join('dist', 'test', 'setup', 'chromium.js'))
     await tap('browser tests', ['--jobs=1', '--timeout=300'], files('e2e'))
