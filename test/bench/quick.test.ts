@@ -11,9 +11,12 @@ const ROUNDS = 5
 /** Neighbours may have a bad minute. */
 const TRIES = 2
 
+const TIMEOUT_MS = 170_000
+
+t.setTimeout(TIMEOUT_MS)
 t.teardown(killAll)
 
-t.test('what relaying an event costs, beside the bare sockets; and each echo is right', async (t) => {
+t.test('what relaying an event costs, beside the bare sockets; and each echo is right', { timeout: TIMEOUT_MS }, async (t) => {
   let ratio = Infinity
   for (let tries = 1; tries <= TRIES && ratio > MOST; tries++) {
     const { runs } = await quickLook([TRUNKLINE, NET]).run({ rounds: ROUNDS, placement: place(), profileDir: null, say: (line) => t.comment(line) })
