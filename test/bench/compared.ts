@@ -1,6 +1,6 @@
 import { spread } from './report.js'
 import type { Spread } from './report.js'
-import { SATURATED } from './scenarios.js'
+import { CALM_MS, SATURATED } from './scenarios.js'
 import type { Run } from './scenarios.js'
 
 /** What runs come to: those of one scenario, by variant. */
@@ -8,16 +8,31 @@ import type { Run } from './scenarios.js'
 export interface Kept {
   kept: Run[]
   discarded: number
-  /** False: so many runs were idle in part that all of them count. */
-  isSaturated: boolean
+  /** False: too many would have had to be discarded, so that all of them count. */
+  isGood: boolean
 }
 
-/** The runs in which the relay had no time to wait, or all of them if these are less than half. */
+/** The runs that are as they should be, or all of them if these are less than half. */
+export function goodRuns (runs: Run[], isGood: (run: Run) => boolean): Kept {
+  const good = runs.filter(isGood)
+  return good.length * 2 >= runs.length
+    ? { kept: good, discarded: runs.length - good.length, isGood: true }
+    : { kept: runs, discarded: 0, isGood: false }
+}
+
+/** Those in which the relay had no time to wait. */
 export function saturatedRuns (runs: Run[]): Kept {
-  const saturated = runs.filter(({ utilisation }) => utilisation >= SATURATED)
-  return saturated.length * 2 >= runs.length
-    ? { kept: saturated, discarded: runs.length - saturated.length, isSaturated: true }
-    : { kept: runs, discarded: 0, isSaturated: false }
+  return goodRuns(runs, ({ utilisation }) => utilisation >= SATURATED)
+}
+
+/** Those in which the load was in time. */
+export function calmRuns (runs: Run[]): Kept {
+  return goodRuns(runs, ({ lateP99Ms }) => lateP99Ms <= CALM_MS)
+}
+
+/** How many runs a row of a table is of. */
+export function countOf ({ kept, discarded }: Kept): string {
+  return discarded === 0 ? `${kept.length}` : `${kept.length} (${discarded} discarded)`
 }
 
 export function of (runs: Run[], variant: string, scenario?: string): Run[] {
@@ -41,7 +56,7 @@ export function median (runs: Run[], pick: (run: Run) => number): number {
 export function ratioOf (runs: Run[], variant: string, base: string): Spread | null {
   const all = [of(runs, variant), of(runs, base)] as const
   const busy = all.map(saturatedRuns)
-  const [mine, theirs] = busy.every(({ isSaturated }) => isSaturated) ? [busy[0]!.kept, busy[1]!.kept] : all
+  const [mine, theirs] = busy.every(({ isGood }) => isGood) ? [busy[0]!.kept, busy[1]!.kept] : all
   if (mine.length === 0 || theirs.length === 0) return null
   const cost = ({ cpuMicros }: Run): number => cpuMicros
   const ratio = median(mine, cost) / median(theirs, cost)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ratioOf, saturatedRuns } from './compared.js'
+import { calmRuns, countOf, ratioOf, saturatedRuns } from './compared.js'
 import { addedOf, figuresOf as fixedRateFigures, tableOf as fixedRateTable } from './fixed-rate.js'
 import { figuresOf as growthFigures, growthOf, tableOf as growthTable } from './growth.js'
 import { atMost, echoesFigure, failureFigure, figureTable, layOut, spread } from './report.js'
@@ -28,9 +28,16 @@ t.test('the middle of an even number lies between two', async (t) => {
 
 t.test('runs that were idle in part are discarded, while they are few', async (t) => {
   const runs = [0.95, 0.89, 0.9].map((utilisation) => ran('net', { utilisation }))
-  t.same(saturatedRuns(runs), { kept: [runs[0], runs[2]], discarded: 1, isSaturated: true })
+  t.same(saturatedRuns(runs), { kept: [runs[0], runs[2]], discarded: 1, isGood: true })
   const idle = [0.95, 0.5, 0.6].map((utilisation) => ran('net', { utilisation }))
-  t.same(saturatedRuns(idle), { kept: idle, discarded: 0, isSaturated: false })
+  t.same(saturatedRuns(idle), { kept: idle, discarded: 0, isGood: false })
+})
+
+t.test('runs in which the load was late are discarded, while they are few', async (t) => {
+  const runs = [0.5, 30, 2].map((lateP99Ms) => ran('net', { lateP99Ms }))
+  t.same(calmRuns(runs).kept, [runs[0], runs[2]])
+  t.equal(countOf(calmRuns(runs)), '2 (1 discarded)')
+  t.equal(countOf(calmRuns(runs.slice(1, 2))), '1')
 })
 
 t.test('a ratio is of medians, and its range within rounds', async (t) => {
@@ -61,6 +68,7 @@ t.test('fixed rate: what a relay adds is what is not there without it', async (t
   t.equal(addedOf(runs, 'trunkline').toFixed(3), '0.150')
   t.match(fixedRateFigures(runs), [{ value: 1.5, wanted: '<= 1.6', pass: true }])
   t.same(fixedRateFigures(runs.filter(({ variant }) => variant !== 'nginx')), [], 'without nginx there is nothing to compare with')
+  t.match(fixedRateFigures(runs.map((run) => ({ ...run, p50Ms: 0.1 }))), [{ pass: false }], 'nor where nothing can be told apart')
   t.match(fixedRateTable(runs), /direct/)
 })
 

@@ -48,7 +48,7 @@ export async function run ({ scenario, variant, round, warmUpMs, measureMs, plac
     await load.ready(JOIN_MS)
 
     await sleep(warmUpMs)
-    const [before] = await Promise.all([meter(), load.ask<Tally>('tally')])
+    const [before] = await Promise.all([meter(), load.ask('begin')])
     await sleep(measureMs)
     const [after, tally] = await Promise.all([meter(), load.ask<Tally>('tally')])
     const { echoes } = await load.ask<{ echoes: number }>('drain')

@@ -1,4 +1,4 @@
-import { of, present, ratioOf, saturatedRuns } from './compared.js'
+import { countOf, of, present, ratioOf, saturatedRuns } from './compared.js'
 import { NGINX_HINT } from '../setup/nginx.js'
 import { atMost, layOut, range, spread } from './report.js'
 import type { Figure } from './report.js'
@@ -66,18 +66,18 @@ function section (times: Times, cells: () => Cell[]): Section {
 export function tableOf (scenario: string, runs: Run[]): string {
   const rows = [['relay', 'CPU us per round trip', `x ${NET.name}`, 'round trips/s', 'p50 ms', 'p99 ms', 'utilisation', 'runs']]
   for (const variant of present(runs, ORDER)) {
-    const { kept, discarded, isSaturated } = saturatedRuns(of(runs, variant))
+    const mine = saturatedRuns(of(runs, variant))
     const ratio = ratioOf(runs, variant, NET.name)
-    const column = (pick: (run: Run) => number, digits: number): string => range(spread(kept.map(pick)), digits)
+    const column = (pick: (run: Run) => number, digits: number): string => range(spread(mine.kept.map(pick)), digits)
     rows.push([
       variant,
-      column(({ cpuMicros }) => cpuMicros, 2) + (isSaturated ? '' : ' *'),
+      column(({ cpuMicros }) => cpuMicros, 2) + (mine.isGood ? '' : ' *'),
       ratio === null ? '' : range(ratio, 2),
       column(({ rate }) => rate, 0),
       column(({ p50Ms }) => p50Ms, 1),
       column(({ p99Ms }) => p99Ms, 1),
       column(({ utilisation }) => utilisation, 2),
-      discarded === 0 ? `${kept.length}` : `${kept.length} (${discarded} discarded)`
+      countOf(mine)
     ])
   }
   return layOut(`${NAME}: ${scenario}`, rows)

@@ -20,7 +20,7 @@ export interface Meter {
   cpuMs: number
 }
 
-/** What the load says of itself, since it was last asked. */
+/** What the load says of itself, since it was told to begin. */
 export interface Tally {
   wallMs: number
   roundTrips: number
@@ -54,3 +54,6 @@ export interface Run {
 
 /** Below it, a run does not say what a busy relay costs: with less to do, it gathers less before it writes. */
 export const SATURATED = 0.9
+
+/** A load that is later than this by its own fault is kept from its work by others on the machine. Milliseconds, p99. */
+export const CALM_MS = 2
