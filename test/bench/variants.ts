@@ -6,6 +6,12 @@ export type LinkKind = 'plain' | 'session' | 'bare'
 /** A hook that each event passes on its way up. */
 export type HookKind = 'none' | 'sync' | 'async'
 
+/**
+ * Bytes that may be under way on the trunk, each way: enough for a media server that shares a core with the load, and so is
+ * not always there to give credit.
+ */
+export const WINDOW_BYTES = 4 * 1024 * 1024
+
 export interface Variant {
   readonly name: string
   /** Modules; null: clients connect to the media server itself. */

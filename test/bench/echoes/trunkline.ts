@@ -2,11 +2,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEndpoint } from '../../../lib/trunk/endpoint.js'
 import { serve } from '../child.js'
+import { WINDOW_BYTES } from '../variants.js'
 
 /** A media server that says back what it hears, over the trunk. */
 
 const endpoint = createEndpoint({
   token: 'bench',
+  trunkWindowBytes: WINDOW_BYTES,
   onPeer (peer) {
     peer.on('mediaEvent', (data, binary) => peer.send(data, binary))
   }

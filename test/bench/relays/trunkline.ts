@@ -4,6 +4,7 @@ import trunkline from '../../../plugins/trunkline.js'
 import type { TrunklineOptions } from '../../../plugins/trunkline.js'
 import { given } from '../child.js'
 import type { RelayOptions } from '../run.js'
+import { WINDOW_BYTES } from '../variants.js'
 import type { HookKind } from '../variants.js'
 import { serveRelay } from './meter.js'
 
@@ -24,7 +25,7 @@ await app.register(trunkline, {
   dialects: ['trunkline'],
   hooks: HOOKS[hook],
   // What it costs, not what it allows: each client sends as fast as it can.
-  limits: { messagesPerSecond: 1_000_000, messageBurst: 1_000_000 }
+  limits: { messagesPerSecond: 1_000_000, messageBurst: 1_000_000, trunkWindowBytes: WINDOW_BYTES }
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 serveRelay((app.server.address() as AddressInfo).port)
