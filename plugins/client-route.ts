@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lib/clock.js'
 import { CloseCode } from '../lib/close-codes.js'
 import type { Connections } from '../lib/connections.js'
+import { Heartbeats } from '../lib/heartbeat.js'
 import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import { logThrown } from '../lib/logger.js'
@@ -26,10 +27,22 @@ export interface RouteContext<Metadata> {
   refused: Refusals
 }
 
+/** In so many groups the clients are pinged, one after the other: all at once would hold everything else up. */
+const HEARTBEAT_STEPS = 100
+
 /** The route of one dialect: who is let in through it, and to whom its sockets are given. */
 export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dialect: Dialect, context: RouteContext<Metadata>): void {
   const { settings, admission, relay, connections, refused, clock } = context
   const { limits } = settings
+  const heartbeats = new Heartbeats(settings.heartbeat.clientMs, clock, HEARTBEAT_STEPS)
+  // Shared: made for each client, they are a part of what it costs.
+  const shared = {
+    counts: connections.counts,
+    heartbeats,
+    received: (bytes: number) => relay.received(bytes),
+    closed: (client: ClientSocket) => connections.delete(client),
+    clock
+  }
   const identities = new WeakMap<FastifyRequest, CheckedIdentity<Metadata>>()
   const refusals = new WeakMap<FastifyRequest, Refusal>()
 
@@ -56,14 +69,11 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     app.websocketServer.clients.delete(socket)
     // That of @fastify/websocket logs an error with its stack for whatever a client sends, and cuts it before it has heard why.
     socket.removeAllListeners('error')
-    const client = new ClientSocket(socket as WebSocket, request.raw.socket, { ...limits, heartbeatMs: settings.heartbeat.clientMs }, {
-      counts: connections.counts, received: (bytes) => relay.received(bytes), clock, log: request.log
-    })
+    const client = new ClientSocket(socket as WebSocket, request.raw.socket, limits, { ...shared, log: request.log })
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks
     if (isOneTooMany) turnAway(client, dialect, request)
     connections.add(client, isKnown || isOneTooMany)
-    socket.once('close', () => connections.delete(client))
     const door: Door = {
       clock,
       log: request.log,

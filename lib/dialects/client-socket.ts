@@ -2,13 +2,13 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, fitReason, isSendable, mayReconnect } from '../close-codes.js'
-import { Heartbeat } from '../heartbeat.js'
+import type { Heartbeat, Heartbeats, HeartbeatTarget } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
 import { Brake } from '../relay/brake.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { unpinned } from '../unpinned.js'
 import { Throttle } from './throttle.js'
-import type { ThrottleCounts, ThrottleLimits } from './throttle.js'
+import type { ThrottleCounts, ThrottleLimits, ThrottleTarget } from './throttle.js'
 import { COPIED_BYTES, TurnBatch } from './turn-batch.js'
 import { WholeFrames } from './whole-frames.js'
 
@@ -21,14 +21,16 @@ export interface SocketLimits extends ThrottleLimits {
   downlinkBytes: number
   /** Milliseconds for a closed socket to say goodbye before it is cut. */
   closeMs: number
-  heartbeatMs: number
 }
 
 export interface SocketContext {
   /** Those of all sockets. */
   counts: ThrottleCounts
+  heartbeats: Heartbeats
   /** So many bytes have come in, and may be buffered from then on. */
   received: (bytes: number) => void
+  /** It is gone; whoever has it knows. */
+  closed: (socket: ClientSocket) => void
   clock: Clock
   log: Logger
 }
@@ -53,7 +55,7 @@ const FRAMING_BYTES = 1024
  * A client's WebSocket, and the only thing that reads or writes it. It is bounded in each direction, finds out when the
  * client is gone, and never lets an exception of its owner out into the event loop.
  */
-export class ClientSocket {
+export class ClientSocket implements HeartbeatTarget {
   readonly #socket: WebSocket
   /** Absent where @fastify/websocket injects a connection that is no network's. */
   readonly #raw: Socket | undefined
@@ -61,6 +63,7 @@ export class ClientSocket {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #received: (bytes: number) => void
+  readonly #forget: (socket: ClientSocket) => void
   readonly #heartbeat: Heartbeat
   readonly #throttle: Throttle
   readonly #batch: TurnBatch | null
@@ -81,41 +84,19 @@ export class ClientSocket {
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
-  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, { counts, received, clock, log }: SocketContext) {
+  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, { counts, heartbeats, received, closed, clock, log }: SocketContext) {
     this.#socket = socket
     this.#raw = raw
     this.#limits = limits
     this.#clock = clock
     this.#log = log
     this.#received = received
+    this.#forget = closed
     this.#messageBytes = limits.messageBytes
     this.#batch = raw === undefined ? null : new TurnBatch(raw)
-    this.#brake = new Brake({
-      pause: () => { if (this.#state === 'open') socket.pause() },
-      resume: () => { if (this.#state !== 'closed') socket.resume() }
-    })
-    this.#heartbeat = new Heartbeat({
-      bytesRead: () => this.#brake.holds ? null : raw?.bytesRead ?? null,
-      ping: () => {
-        if (socket.readyState === socket.OPEN) {
-          socket.ping()
-          this.#observer?.beat?.()
-        } else {
-          // It has said goodbye: our answer may still be on its way, behind what it has yet to read.
-          this.#deadline ??= clock.after(limits.closeMs, () => socket.terminate())
-        }
-      },
-      dead: () => {
-        // First of all: a goodbye would say for ever, to a client that may yet wake up and come back.
-        socket.terminate()
-        this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
-      }
-    }, limits.heartbeatMs, clock)
-    this.#throttle = new Throttle(limits, clock, counts, {
-      pause: () => this.#brake.hold('too many'),
-      resume: () => this.#brake.release('too many'),
-      tooMany: () => this.fail(CloseCode.tooManyMessages, 'too many messages', 'too many')
-    })
+    this.#brake = new Brake(socket)
+    this.#heartbeat = heartbeats.watch(this)
+    this.#throttle = new Throttle(limits, clock, counts, new Slowdown(this, this.#brake))
     this.#frames = raw === undefined
       ? null
       : WholeFrames.of(raw, limits.messageBytes, {
@@ -145,6 +126,30 @@ export class ClientSocket {
     return this.#gone.signal
   }
 
+  // From the heartbeat
+
+  bytesRead (): number | null {
+    return this.#brake.holds ? null : this.#raw?.bytesRead ?? null
+  }
+
+  ping (): void {
+    if (this.#socket.readyState === this.#socket.OPEN) {
+      this.#socket.ping()
+      this.#observer?.beat?.()
+    } else {
+      // It has said goodbye: our answer may still be on its way, behind what it has yet to read.
+      this.#deadline ??= this.#clock.after(this.#limits.closeMs, () => this.#socket.terminate())
+    }
+  }
+
+  dead (): void {
+    // First of all: a goodbye would say for ever, to a client that may yet wake up and come back.
+    this.#socket.terminate()
+    this.#end({ code: 1006, reason: 'heartbeat missed', cause: 'link lost' })
+  }
+
+  // From its owner
+
   /** Who hears of it from now on; at once, if it has ended already. */
   observe (observer: SocketObserver): void {
     this.#observer = observer
@@ -166,8 +171,9 @@ export class ClientSocket {
     this.#preAuth = () => raw.removeListener('data', check)
   }
 
-  /** The client was let in: the ordinary bounds hold. */
+  /** The client was let in: the ordinary bounds hold. Who waited for that need not hear of its end any more. */
   admitted (): void {
+    this.#gone = null
     this.#preAuth?.()
     this.#preAuth = null
     this.#messageBytes = this.#limits.messageBytes
@@ -202,7 +208,8 @@ export class ClientSocket {
   }
 
   pause (): void {
-    this.#brake.hold('owner')
+    // One that is closing is read, to hear the client's answer.
+    if (this.#state === 'open') this.#brake.hold('owner')
     this.#throttle.held()
   }
 
@@ -293,6 +300,7 @@ export class ClientSocket {
     this.#deadline?.cancel()
     // A client that closes with a code after which it may come back is about to: 1001 apart, which a page says that goes.
     this.#end({ code, reason, cause: code === 1006 || (code >= 4000 && mayReconnect(code)) ? 'link lost' : 'client' })
+    this.#forget(this)
   }
 
   #end (reason: LeaveReason): void {
@@ -301,5 +309,28 @@ export class ClientSocket {
     this.#code ??= reason.code
     this.#gone?.abort()
     this.#observer?.ended(reason)
+  }
+}
+
+/** What becomes of a client that has sent too many messages. */
+class Slowdown implements ThrottleTarget {
+  readonly #socket: ClientSocket
+  readonly #brake: Brake<'owner' | 'too many'>
+
+  constructor (socket: ClientSocket, brake: Brake<'owner' | 'too many'>) {
+    this.#socket = socket
+    this.#brake = brake
+  }
+
+  pause (): void {
+    this.#brake.hold('too many')
+  }
+
+  resume (): void {
+    this.#brake.release('too many')
+  }
+
+  tooMany (): void {
+    this.#socket.fail(CloseCode.tooManyMessages, 'too many messages', 'too many')
   }
 }

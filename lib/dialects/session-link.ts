@@ -6,12 +6,12 @@ import { CloseCode, mayReconnect } from '../close-codes.js'
 import { isId } from '../ids.js'
 import type { Claim, JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
-import type { LeaveCause } from '../relay/peer.js'
+import type { LeaveCause, LeaveReason } from '../relay/peer.js'
 import { refusalOf } from '../relay/refusal.js'
 import type { Refusal } from '../relay/refusal.js'
 import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, SKIP, ackMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
 import type { BackendControl } from '../session/messages.js'
-import type { ClientSocket } from './client-socket.js'
+import type { ClientSocket, SocketObserver } from './client-socket.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
 
@@ -37,7 +37,7 @@ class Breach extends Error {}
  * A client that keeps its end of the session (PROTOCOL.md, "Clients with a session"): here its messages are only told
  * apart. What it loses with its link it asks for again on the next one.
  */
-export class SessionLink implements Link {
+export class SessionLink implements Link, SocketObserver {
   readonly resumes = true
   readonly #socket: ClientSocket
   readonly #door: Door
@@ -67,20 +67,40 @@ export class SessionLink implements Link {
     }
     this.#timer = clock.after(authMs, () => this.close({ code: CloseCode.tryAgainLater, reason: `no join within ${authMs} ms` }))
     this.#socket.boundPreAuth()
-    this.#socket.observe({
-      message: (data, binary) => this.#message(data, binary),
-      beat: () => { if (this.#session !== null) this.#tell({ type: 'ping' }) },
-      draining: (afterMs) => this.#tell({ type: 'draining', afterMs }),
-      retire: (reason, forGood) => {
-        if (this.#session === null) this.close(reason)
-        else this.#session.retire(reason, forGood)
-      },
-      ended: (reason) => {
-        this.#timer?.cancel()
-        this.#state = 'closed'
-        this.#session?.end(reason)
-      }
-    })
+    this.#socket.observe(this)
+  }
+
+  // From the socket
+
+  message (data: Buffer, binary: boolean): void {
+    try {
+      if (this.#state === 'in session') this.#inSession(data, binary)
+      else if (this.#state === 'waiting') this.#first(data, binary)
+      // While it is asking it has nothing to say but that it leaves: the rest is of before.
+      else if (this.#state === 'joining' && binary && data[0] === CONTROL) this.#control(data)
+    } catch (error) {
+      if (!(error instanceof Breach)) throw error
+      this.#end({ code: CloseCode.protocolError, reason: error.message }, 'bad message')
+    }
+  }
+
+  beat (): void {
+    if (this.#session !== null) this.#tell({ type: 'ping' })
+  }
+
+  draining (afterMs: number): void {
+    this.#tell({ type: 'draining', afterMs })
+  }
+
+  retire (reason: LeaveReason, forGood: boolean): void {
+    if (this.#session === null) this.close(reason)
+    else this.#session.retire(reason, forGood)
+  }
+
+  ended (reason: LeaveReason): void {
+    this.#timer?.cancel()
+    this.#state = 'closed'
+    this.#session?.end(reason)
   }
 
   // From the relay
@@ -129,18 +149,6 @@ export class SessionLink implements Link {
   }
 
   // From the client
-
-  #message (data: Buffer, binary: boolean): void {
-    try {
-      if (this.#state === 'in session') this.#inSession(data, binary)
-      else if (this.#state === 'waiting') this.#first(data, binary)
-      // While it is asking it has nothing to say but that it leaves: the rest is of before.
-      else if (this.#state === 'joining' && binary && data[0] === CONTROL) this.#control(data)
-    } catch (error) {
-      if (!(error instanceof Breach)) throw error
-      this.#end({ code: CloseCode.protocolError, reason: error.message }, 'bad message')
-    }
-  }
 
   #first (data: Buffer, binary: boolean): void {
     if (!binary || data[0] !== CONTROL) throw new Breach('the first message must be join')
@@ -195,6 +203,7 @@ export class SessionLink implements Link {
     if (this.#state === 'joining') return
     this.#state = 'joining'
     this.#timer?.cancel()
+    this.#timer = null
     // Not paused: that it is closed must be seen now. Asking for somebody who has come back on another link would take that one's place.
     void this.#admit(control)
   }
@@ -214,6 +223,8 @@ export class SessionLink implements Link {
       this.#socket.admitted()
       this.#state = 'in session'
       this.#asked = id
+      // With its token.
+      this.#latest = null
       if (this.#session === null) this.#enter(admitted, claim)
       else admitted.renew(this.#session, claim)
       if (this.#leaves) this.#leave()

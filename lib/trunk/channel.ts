@@ -1,7 +1,8 @@
 import type { RawData, WebSocket } from 'ws'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, fitReason, isSendable } from '../close-codes.js'
-import { Heartbeat } from '../heartbeat.js'
+import { Heartbeats } from '../heartbeat.js'
+import type { Heartbeat } from '../heartbeat.js'
 import type { Codec } from './codec.js'
 import { protobufCodec } from './frames.js'
 import { jsonCodec } from './json-frames.js'
@@ -123,11 +124,11 @@ export class Channel {
 
   startHeartbeat (everyMs: number): void {
     this.#heartbeat?.stop()
-    this.#heartbeat = new Heartbeat({
+    this.#heartbeat = new Heartbeats(everyMs, this.#clock, 1).watch({
       bytesRead: this.#bytesRead,
       ping: () => this.#socket.ping(),
       dead: () => this.terminate('heartbeat missed')
-    }, everyMs, this.#clock)
+    })
   }
 
   send (frame: Frame): Accepted {

@@ -60,8 +60,8 @@ export const guards: Guard[] = [
     ]
   },
   one('attackers/frames', 'compression bomb', PLUGIN, 'perMessageDeflate: false,', 'perMessageDeflate: true,'),
-  waits(one('attackers/frames', 'reset', ROUTE, "socket.once('close', () => connections.delete(client));", '')),
-  waits(one('attackers/frames', 'half open', ROUTE, "socket.once('close', () => connections.delete(client));", '')),
+  waits(one('attackers/frames', 'reset', ROUTE, 'closed: (client) => connections.delete(client),', 'closed: () => {},')),
+  waits(one('attackers/frames', 'half open', ROUTE, 'closed: (client) => connections.delete(client),', 'closed: () => {},')),
 
   one('attackers/sessions', 'session key guessing', 'lib/relay/title.js', 'return sameSecret(key, this.#key)', 'return key.length === this.#key.length || sameSecret(key, this.#key)'),
   one('attackers/sessions', 'session key guessing', 'lib/trunk/sessions.js', 'asked.resumeOnly ? refuse(CloseCode.mediaServerReset', 'false ? refuse(CloseCode.mediaServerReset'),

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { fullJitter } from '../../lib/backoff.js'
 import { CloseCode, fitReason, isSendable, mayReconnect } from '../../lib/close-codes.js'
-import { Heartbeat } from '../../lib/heartbeat.js'
+import { Heartbeats } from '../../lib/heartbeat.js'
+import type { Heartbeat } from '../../lib/heartbeat.js'
 import { nearest } from '../../lib/nearest.js'
 import { Reader, VARINT, Writer, varintSize, writeVarint } from '../../lib/protobuf.js'
 import { Inbox, ManualClock } from '../../lib/testing/index.js'
@@ -43,7 +44,7 @@ t.test('heartbeat: whoever sends anything lives, and who is silent for two beats
   let bytes: number | null = 0
   let pings = 0
   let deaths = 0
-  const heartbeat = new Heartbeat({ bytesRead: () => bytes, ping: () => { pings++ }, dead: () => { deaths++ } }, 1000, clock)
+  const heartbeat = new Heartbeats(1_000, clock, 1).watch({ bytesRead: () => bytes, ping: () => { pings++ }, dead: () => { deaths++ } })
   clock.advance(2_000)
   t.same([pings, deaths], [2, 0])
   bytes = 1
@@ -59,6 +60,52 @@ t.test('heartbeat: whoever sends anything lives, and who is silent for two beats
   t.equal(deaths, 1)
   t.equal(clock.timers, 0)
   heartbeat.stop()
+})
+
+t.test('heartbeats: one timer for all, each every so often, and not all at once; none is left', async (t) => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(1_000, clock, 10)
+  const start = clock.now()
+  const beats: Record<string, number[]> = {}
+  const watch = (name: string): Heartbeat => {
+    let bytes = 0
+    beats[name] = []
+    return heartbeats.watch({ bytesRead: () => bytes++, ping: () => { beats[name]!.push(clock.now() - start) }, dead: () => t.fail('it lives') })
+  }
+  const first = watch('first')
+  clock.advance(450)
+  const second = watch('second')
+  const third = watch('third')
+  t.equal(clock.timers, 1)
+  clock.advance(2_000)
+  t.same(beats, { first: [1_000, 2_000], second: [1_400, 2_400], third: [1_400, 2_400] }, 'a first one may come early by one part')
+  third.stop()
+  third.stop()
+  clock.advance(1_000)
+  t.same([beats.first!.length, beats.second!.length, beats.third!.length], [3, 3, 2])
+  first.stop()
+  t.equal(clock.timers, 1)
+  second.stop()
+  t.equal(clock.timers, 0)
+  watch('fourth')
+  clock.advance(1_000)
+  t.equal(beats.fourth!.length, 1)
+})
+
+t.test('heartbeats: who stops, or comes, while others have their turn', async (t) => {
+  const clock = new ManualClock()
+  const heartbeats = new Heartbeats(1_000, clock, 10)
+  const pings: string[] = []
+  const watch = (name: string, ping = (): void => {}): Heartbeat => heartbeats.watch({ bytesRead: () => null, ping: () => { pings.push(name); ping() }, dead () {} })
+  watch('one', () => {
+    two.stop()
+    if (pings.length === 1) watch('three')
+  })
+  const two = watch('two')
+  clock.advance(1_000)
+  t.same(pings, ['one'])
+  clock.advance(1_000)
+  t.same(pings, ['one', 'one', 'three'])
 })
 
 t.test('nearest: what was most likely meant', async (t) => {

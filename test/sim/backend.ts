@@ -4,6 +4,7 @@ import { Connections } from '../../lib/connections.js'
 import { ClientSocket } from '../../lib/dialects/client-socket.js'
 import { trunklineDialect } from '../../lib/dialects/trunkline.js'
 import { Drain } from '../../lib/drain.js'
+import { Heartbeats } from '../../lib/heartbeat.js'
 import { silentLogger } from '../../lib/logger.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
 import { Admission } from '../../lib/relay/admission.js'
@@ -49,6 +50,7 @@ export class Backend extends Process {
   readonly #world: World
   readonly #admission: Admission<Upgrade, Said>
   readonly #connections: Connections
+  readonly #heartbeats: Heartbeats
   readonly #drain: Drain
   readonly #upgrading = new Set<Connection>()
   #asking = 0
@@ -63,6 +65,7 @@ export class Backend extends Process {
     const { limits, heartbeat, token, drain } = settings
     const random = world.random.next
     this.#connections = new Connections({ clock: this.clock, drain, random })
+    this.#heartbeats = new Heartbeats(heartbeat.clientMs, this.clock, 10)
     const hooks = new Hooks<Said>(limits.hookMs, this.clock)
     hooks.add('onPeerJoin', async (peer) => await this.#joined(peer))
     hooks.add('onPeerLeave', (peer, { cause }) => this.#left(peer, cause))
@@ -133,11 +136,15 @@ export class Backend extends Process {
     if (connection.abandoned || !this.alive) return
     const socket = this.has(new SimSocket(connection, 'server'))
     socket.accepted(upgrade.protocols[0] ?? '')
-    const client = new ClientSocket(socket as unknown as WebSocket, socket.raw as unknown as Socket, { ...limits, heartbeatMs: heartbeat.clientMs }, {
-      counts: this.#connections.counts, received: (bytes) => this.relay.received(bytes), clock: this.clock, log: silentLogger
+    const client = new ClientSocket(socket as unknown as WebSocket, socket.raw as unknown as Socket, limits, {
+      counts: this.#connections.counts,
+      heartbeats: this.#heartbeats,
+      received: (bytes) => this.relay.received(bytes),
+      closed: (socket) => this.#connections.delete(socket),
+      clock: this.clock,
+      log: silentLogger
     })
     this.#connections.add(client, true)
-    socket.once('close', () => this.#connections.delete(client))
     trunklineDialect.accept(client, {
       clock: this.clock,
       log: silentLogger,

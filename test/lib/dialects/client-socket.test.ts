@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import t from 'tap'
 import { ClientSocket } from '../../../lib/dialects/client-socket.js'
 import type { SocketLimits } from '../../../lib/dialects/client-socket.js'
+import { Heartbeats } from '../../../lib/heartbeat.js'
 import { silentLogger } from '../../../lib/logger.js'
 import { ManualClock } from '../../../lib/testing/index.js'
 
@@ -25,16 +26,18 @@ class StubSocket extends EventEmitter {
 }
 
 /** @param raw its TCP connection, where it is to have one */
-function serve (limits: Partial<SocketLimits> = {}, raw?: Socket) {
+function serve ({ heartbeatMs = 60_000, ...limits }: Partial<SocketLimits> & { heartbeatMs?: number } = {}, raw?: Socket) {
   const stub = new StubSocket()
   const clock = new ManualClock()
   const heard: string[] = []
   const ended: string[] = []
   const counts = { throttled: 0, throttles: 0 }
   const all: SocketLimits = {
-    messageBytes: 1_000, preAuthBytes: 100, downlinkBytes: 10_000, closeMs: 500, heartbeatMs: 60_000, messagesPerSecond: 10, messageBurst: 3, pausedMs: 10_000, ...limits
+    messageBytes: 1_000, preAuthBytes: 100, downlinkBytes: 10_000, closeMs: 500, messagesPerSecond: 10, messageBurst: 3, pausedMs: 10_000, ...limits
   }
-  const socket = new ClientSocket(stub as unknown as WebSocket, raw, all, { counts, received () {}, clock, log: silentLogger })
+  const socket = new ClientSocket(stub as unknown as WebSocket, raw, all, {
+    counts, heartbeats: new Heartbeats(heartbeatMs, clock, 10), received () {}, closed () {}, clock, log: silentLogger
+  })
   socket.observe({ message: (data) => heard.push(data.toString()), ended: ({ code, cause }) => ended.push(`${code} ${cause}`) })
   const say = (...messages: string[]): void => { for (const message of messages) stub.emit('message', Buffer.from(message), false) }
   return { socket, stub, clock, heard, ended, counts, say }
