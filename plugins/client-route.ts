@@ -16,6 +16,7 @@ import type { Refusals } from '../lib/relay/refusals.js'
 import type { Relay } from '../lib/relay/relay.js'
 import type { Visitor } from '../lib/relay/turnstile.js'
 import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
+import { letGoOfResponse } from './upgrades.js'
 
 /** What a route needs of the plugin. */
 export interface RouteContext<Metadata> {
@@ -69,6 +70,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     app.websocketServer.clients.delete(socket)
     // That of @fastify/websocket logs an error with its stack for whatever a client sends, and cuts it before it has heard why.
     socket.removeAllListeners('error')
+    letGoOfResponse(request.raw.socket)
     const client = new ClientSocket(socket as WebSocket, request.raw.socket, limits, { ...shared, log: request.log })
     const isKnown = identities.has(request)
     const isOneTooMany = !isKnown && connections.strangers >= limits.unauthenticatedLinks

@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+
+/** @fastify/websocket keeps the head for as long as the request, and with an empty one all of what was read with it. */
+const NO_HEAD = Buffer.alloc(0)
 
 /**
  * Where an @fastify/websocket that we bring listens for upgrades, in place of the server: it would answer each one, also those
@@ -19,7 +23,7 @@ export function upgradesLeftOver (app: FastifyInstance): EventEmitter {
       if (isTaken(socket) || bytesWritten(socket) > written) return
       socket.removeListener('error', destroy)
       // Nobody listens any more once the app has closed.
-      if (leftOver.emit('upgrade', request, socket, head)) letGoWhenAnswered(socket)
+      if (leftOver.emit('upgrade', request, socket, head.length === 0 ? NO_HEAD : head)) letGoWhenAnswered(socket)
       else socket.destroy()
     })
   }
@@ -47,6 +51,16 @@ function listen (app: FastifyInstance, listener: (request: IncomingMessage, sock
  */
 function letGoWhenAnswered (socket: Duplex): void {
   promisedTo(socket)?.once('finish', () => socket.destroy())
+}
+
+/**
+ * The upgrade has been answered by a socket: what was there to answer it by HTTP would be kept for as long as that one. Unless
+ * somebody waits for its end.
+ */
+export function letGoOfResponse (socket: Duplex | undefined): void {
+  const response = socket === undefined ? null : promisedTo(socket)
+  if (response === null || response.listenerCount('close') > 0) return
+  response.detachSocket(socket as Socket)
 }
 
 /** Whether somebody reads it, has hung it up, or has promised it to a response that is yet to come. */

@@ -1,7 +1,9 @@
 import { logThrown } from '../logger.js'
-import type { Logger } from '../logger.js'
 import type { Hooks } from './hooks.js'
 import type { LeaveReason, Peer } from './peer.js'
+
+/** Nobody asked to be told. */
+const TOLD = Promise.resolve()
 
 export interface PresenceObserver {
   /** The app has been told: events may move. */
@@ -13,7 +15,6 @@ export interface PresenceObserver {
 export class Presence<Metadata> {
   readonly #peer: Peer<Metadata>
   readonly #hooks: Hooks<Metadata>
-  readonly #log: Logger
   readonly #observer: PresenceObserver
   /** Settles when `onPeerJoin` has; null while the media server has not accepted the peer. */
   #joining: Promise<void> | null = null
@@ -21,10 +22,9 @@ export class Presence<Metadata> {
   #joinTold = false
   #over = false
 
-  constructor (peer: Peer<Metadata>, hooks: Hooks<Metadata>, log: Logger, observer: PresenceObserver) {
+  constructor (peer: Peer<Metadata>, hooks: Hooks<Metadata>, observer: PresenceObserver) {
     this.#peer = peer
     this.#hooks = hooks
-    this.#log = log
     this.#observer = observer
   }
 
@@ -41,7 +41,7 @@ export class Presence<Metadata> {
     if (this.#joining !== null) {
       void this.#joining.then(() => this.#observer.told())
     } else if (this.#hooks.lists.onPeerJoin === null) {
-      this.#joining = Promise.resolve()
+      this.#joining = TOLD
       this.#joinTold = true
       this.#observer.told()
     } else {
@@ -57,7 +57,7 @@ export class Presence<Metadata> {
     if (this.#joining === null) return
     await Promise.all([hooks, this.#joining])
     if (!this.#joinTold) return
-    await this.#hooks.tell('onPeerLeave', (error) => logThrown(this.#log, error, 'a hook onPeerLeave failed'), this.#peer, reason)
+    await this.#hooks.tell('onPeerLeave', (error) => logThrown(this.#peer.log, error, 'a hook onPeerLeave failed'), this.#peer, reason)
   }
 
   async #tellJoin (): Promise<void> {

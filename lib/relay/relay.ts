@@ -151,7 +151,7 @@ export class Relay<Metadata> {
     present?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, claim.key !== '')
     if (this.peers.size + this.#claims.size >= this.#options.limits.peers) throw busy('too many peers', undefined, this.#options.turnstile.comeBackMs())
     const isClaim = identity.peerId === null && claim.key !== ''
-    const peer = new RelayedPeer(id, identity, isClaim, log.child({ peerId: id, roomId: identity.roomId }), this.#services)
+    const peer = new RelayedPeer(id, identity, isClaim, log, this.#services)
     if (isClaim) this.#claims.add(peer)
     else this.peers.add(peer)
     return peer.take(link, claim, identity)

@@ -8,11 +8,13 @@ import type { Holder } from '../memory-budget.js'
 import type { LeaveCause, LeaveReason, Peer, PeerState } from './peer.js'
 import type { PeerServices } from './peer-services.js'
 import { Presence } from './presence.js'
+import type { PresenceObserver } from './presence.js'
 import type { Recalled } from './recall.js'
 import { Seat } from './seat.js'
 import type { Seated } from './seat.js'
 import { Title } from './title.js'
 import { TokenLife } from './token-life.js'
+import type { TokenLifeObserver } from './token-life.js'
 import { Traffic } from './traffic.js'
 import type { TrafficEnds } from './traffic.js'
 
@@ -23,16 +25,19 @@ const HELD = new Set<LeaveCause>(['link lost', 'too slow', 'restart'])
  * One session, from the client's link of the moment to the media server: the only room a media event passes between the
  * two. It keeps no event for later: the two ends do, and whatever is under way here when one side is lost comes again.
  */
-export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, TrafficEnds, Holder, Recalled {
+export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver, Seated, TrafficEnds, PresenceObserver, TokenLifeObserver, Holder, Recalled {
   readonly id: string
   readonly roomId: string
-  readonly log: Logger
   /** Who may have it. */
   readonly title: Title
   readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #presence: Presence<Metadata>
   readonly #traffic: Traffic<Metadata>
-  readonly #life: TokenLife
+  /** Of the link; made into that of the peer when something is said of it: a logger is larger than a peer. */
+  #log: Logger
+  #isOwnLog = false
+  /** Null while what the client has shown is good for ever. */
+  #life: TokenLife | null = null
   #identity: CheckedIdentity<Metadata>
   #seat: Seat<RelayedPeer<Metadata>> | null = null
   #state: PeerState = 'waiting'
@@ -43,19 +48,18 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     const { hooks, limits, counts } = services
     this.id = id
     this.roomId = identity.roomId
-    this.log = log
+    this.#log = log
     this.#identity = identity
     this.title = new Title(claimed)
     this.#services = services
     this.#traffic = new Traffic<Metadata>(this, this, hooks, limits, counts)
-    this.#presence = new Presence<Metadata>(this, hooks, log, {
-      told: () => { if (this.#state === 'joined') this.#traffic.open() },
-      failed: (error) => this.#traffic.failed(error)
-    })
-    this.#life = new TokenLife(services.token, services.clock, {
-      refresh: () => this.#seat?.link.rejoin('token'),
-      expired: () => this.end({ code: CloseCode.notAuthenticated, reason: 'expired token', cause: 'expired' })
-    })
+    this.#presence = new Presence<Metadata>(this, hooks, this)
+  }
+
+  get log (): Logger {
+    if (!this.#isOwnLog) this.#log = this.#log.child({ peerId: this.id, roomId: this.roomId })
+    this.#isOwnLog = true
+    return this.#log
   }
 
   get state (): PeerState {
@@ -114,7 +118,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   /** The client has shown anew who it is, and asks. */
   renew (identity: CheckedIdentity<Metadata>, asking: Asking): void {
     this.#identity = identity
-    this.#life.start(identity.expiresAt, this.#seat?.link.resumes ?? false)
+    if (identity.expiresAt !== null) this.#life ??= new TokenLife(this.#services.token, this.#services.clock, this)
+    this.#life?.start(identity.expiresAt, this.#seat?.link.resumes ?? false)
     this.ask(asking)
   }
 
@@ -146,6 +151,26 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#waitForTrunk()
     if (this.title.asking === null) this.#seat?.link.suspended()
     this.#traffic.forget()
+  }
+
+  // From what tells the app of it
+
+  told (): void {
+    if (this.#state === 'joined') this.#traffic.open()
+  }
+
+  failed (error: Error): void {
+    this.#traffic.failed(error)
+  }
+
+  // From what the client has shown
+
+  refresh (): void {
+    this.#seat?.link.rejoin('token')
+  }
+
+  expired (): void {
+    this.end({ code: CloseCode.notAuthenticated, reason: 'expired token', cause: 'expired' })
   }
 
   // From what moves its events
@@ -193,7 +218,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#transition('detached')
     this.#vacate(reason)
     this.#traffic.forget()
-    this.#life.stop()
+    this.#life?.stop()
     this.#attachment?.detach()
     this.log.info({ reason: reason.reason, holdMs }, 'the link of a peer is lost: its session is held')
     this.#deadline?.cancel()
@@ -237,6 +262,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
       return
     }
     this.#deadline?.cancel()
+    this.#deadline = null
     this.#transition('joined')
     this.#seat?.link.joined({ ...answer, peerId: this.id, roomId: this.roomId, resumeMs: Math.min(this.#services.mediaServer.resumeMs, this.#services.limits.resumeMs) })
     if (this.state !== 'ended') this.#presence.join(this.#services.predecessor(this))
@@ -278,7 +304,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     if (this.#state === 'ended') return
     this.#transition('ended')
     this.#deadline?.cancel()
-    this.#life.stop()
+    this.#life?.stop()
     // One that is being opened still is detached by `opened`.
     if (keepSession && this.title.canBeAskedFor && this.#seat?.link.resumes !== false) this.#attachment?.detach()
     else this.#leaveMediaServer(reason)
