@@ -116,6 +116,7 @@ class FishjamLink implements Wire {
     this.#state = 'authenticating'
     this.#timer?.cancel()
     this.#socket.pause()
+    this.#timer = null
     void this.#enter(token)
   }
 

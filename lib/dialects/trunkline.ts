@@ -19,7 +19,7 @@ export const trunklineDialect: Dialect = {
   refusesByCode: ([first]) => first === LINK_SUBPROTOCOL,
   accept (socket, door) {
     if (door.protocol === LINK_SUBPROTOCOL) new SessionLink(socket, door).start()
-    else void new PlainLink(socket, door).enter()
+    else void new PlainLink(socket).enter(door)
   }
 }
 
@@ -29,19 +29,18 @@ export const trunklineDialect: Dialect = {
  */
 class PlainLink implements Wire {
   readonly #socket: ClientSocket
-  readonly #door: Door
 
-  constructor (socket: ClientSocket, door: Door) {
+  constructor (socket: ClientSocket) {
     this.#socket = socket
-    this.#door = door
   }
 
-  async enter (): Promise<void> {
+  /** @param door not kept, since with it goes the whole request */
+  async enter (door: Door): Promise<void> {
     // The identity is known already, but a promise stands between: what comes meanwhile stays in the socket.
     this.#socket.pause()
     try {
-      const admitted = await this.#door.admit(null)
-      const standIn = new StandIn(this, this.#door)
+      const admitted = await door.admit(null)
+      const standIn = new StandIn(this, door)
       standIn.enter(admitted)
       this.#socket.resume()
       this.#socket.observe({

@@ -12,7 +12,7 @@ const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, s
 export class TrunkAttachment implements Attachment {
   readonly peerId: string
   readonly #trunk: Trunk
-  readonly #remove: () => void
+  readonly #remove: (attachment: TrunkAttachment) => void
   #receiver: AttachmentReceiver
   #state: 'asked' | 'open' | 'over' = 'asked'
   /** What is to be said as soon as the media server has answered: whoever asked is gone. */
@@ -21,7 +21,7 @@ export class TrunkAttachment implements Attachment {
   /** None that a frame can have, until the media server has answered. */
   epoch = -1
 
-  constructor (peerId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: () => void) {
+  constructor (peerId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: (attachment: TrunkAttachment) => void) {
     this.peerId = peerId
     this.#receiver = receiver
     this.#trunk = trunk
@@ -82,7 +82,7 @@ export class TrunkAttachment implements Attachment {
     // What was to be said before is less than that it is over.
     else if (this.#state === 'asked' || this.#then !== null) this.#abandon((epoch) => frame('close', body, this.peerId, epoch))
     this.#state = 'over'
-    this.#remove()
+    this.#remove(this)
   }
 
   /** Nothing of who asked is kept until the answer comes. */

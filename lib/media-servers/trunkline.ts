@@ -54,6 +54,10 @@ class TrunklineServer implements MediaServer {
   /** By the number of the asking. */
   readonly #unanswered = new Map<number, TrunkAttachment>()
   #asked = 0
+  readonly #remove = (attachment: TrunkAttachment): void => {
+    // A newer attachment of the same peer may stand there already.
+    if (this.#attachments.get(attachment.peerId) === attachment) this.#attachments.delete(attachment.peerId)
+  }
 
   constructor (options: TrunklineServerOptions, { clock, log, received, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
     this.#log = log
@@ -101,10 +105,7 @@ class TrunklineServer implements MediaServer {
 
   open ({ peerId, roomId, metadata, key, received, asker, turn, resumeOnly }: OpenRequest, receiver: AttachmentReceiver): Attachment {
     const id = ++this.#asked
-    const attachment = new TrunkAttachment(peerId, receiver, this.#trunk, () => {
-      // A newer attachment of the same peer may stand there already.
-      if (this.#attachments.get(peerId) === attachment) this.#attachments.delete(peerId)
-    })
+    const attachment = new TrunkAttachment(peerId, receiver, this.#trunk, this.#remove)
     const current = this.#attachments.get(peerId)
     // Who asks again hears nothing more of what it had; whoever else has the peer does, until the media server decides.
     if (current?.receiver === receiver) {

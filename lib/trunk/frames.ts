@@ -1,6 +1,7 @@
 import { MalformedError } from '../errors.js'
 import { MAX_ID_BYTES } from '../ids.js'
 import { BYTES, Reader, VARINT, Writer, varintSize, writeVarint } from '../protobuf.js'
+import { unpinned } from '../unpinned.js'
 import type { Codec, Tag } from './codec.js'
 import { KnownIds } from './known-ids.js'
 import { KINDS, MAX_BATCH_FRAMES, SUBPROTOCOL } from './schema.js'
@@ -74,7 +75,8 @@ export const protobufCodec: Codec = {
     return frames
   },
 
-  tag: (peerId, epoch) => ({ peerId, epoch, bytes: new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish() })
+  // It lives long, and would keep alive what of Node's pool is long over.
+  tag: (peerId, epoch) => ({ peerId, epoch, bytes: unpinned(new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish()) })
 }
 
 /** Field numbers below 16 fit a key of one byte. */
