@@ -12,6 +12,14 @@ const SHORT_BYTES = 125
 export const COPIED_BYTES = 16 * 1024
 
 const begun: TurnBatch[] = []
+/** Lists of those that have nothing to write: an idle client keeps none. */
+const spare: Messages[] = []
+const SPARE_LISTS = 256
+
+interface Messages {
+  readonly data: Buffer[]
+  readonly isBinary: boolean[]
+}
 
 /**
  * Messages to one client that wait until the present callback is over, so that those which came for it in one batch of the trunk
@@ -21,8 +29,7 @@ const begun: TurnBatch[] = []
  */
 export class TurnBatch {
   readonly #target: Target
-  #messages: Buffer[] = []
-  #isBinary: boolean[] = []
+  #messages: Messages | null = null
   #bytes = 0
   #hasBegun = false
   /** Whether what is written has to wait: then it must not keep more memory than it has bytes. */
@@ -50,20 +57,22 @@ export class TurnBatch {
    * @param waits whether there is more before it than the network takes
    */
   add (data: Buffer, binary: boolean, waits: boolean): void {
-    this.#messages.push(data)
-    this.#isBinary.push(binary)
+    const messages = this.#messages ??= spare.pop() ?? { data: [], isBinary: [] }
+    messages.data.push(data)
+    messages.isBinary.push(binary)
     this.#bytes += data.length + (data.length > SHORT_BYTES ? 4 : 2)
     this.#waits = waits
   }
 
   /** Writes what there is now. */
   flush (): void {
-    if (this.#bytes === 0) return
+    if (this.#messages === null) return
+    const messages = this.#messages
     const bytes = this.#waits ? Buffer.allocUnsafeSlow(this.#bytes) : Buffer.allocUnsafe(this.#bytes)
     let at = 0
-    for (let i = 0; i < this.#messages.length; i++) {
-      const data = this.#messages[i]!
-      bytes[at++] = this.#isBinary[i]! ? BINARY : TEXT
+    for (let i = 0; i < messages.data.length; i++) {
+      const data = messages.data[i]!
+      bytes[at++] = messages.isBinary[i]! ? BINARY : TEXT
       if (data.length > SHORT_BYTES) {
         bytes[at++] = SHORT_BYTES + 1
         bytes[at++] = data.length >> 8
@@ -80,7 +89,11 @@ export class TurnBatch {
 
   /** Forgets it. */
   discard (): void {
-    this.#messages.length = this.#isBinary.length = this.#bytes = 0
+    this.#bytes = 0
+    if (this.#messages === null) return
+    this.#messages.data.length = this.#messages.isBinary.length = 0
+    if (spare.length < SPARE_LISTS) spare.push(this.#messages)
+    this.#messages = null
   }
 
   /** The turn is over. */

@@ -22,7 +22,21 @@ export interface WholeFramesTarget {
   invalid (): void
 }
 
-type Read = (chunk: Buffer) => void
+type Read = (this: Socket, chunk: Buffer) => void
+
+const FRAMES = Symbol('the reader of whole frames')
+
+/** A socket that has a reader: it stands there, since a listener of its own would cost each idle client more. */
+type Framed = Socket & { [FRAMES]?: WholeFrames }
+
+function read (this: Framed, chunk: Buffer): void {
+  this[FRAMES]!.read(chunk)
+}
+
+/** What is left in a socket that was paused `ws` takes out by itself when it closes. */
+function closed (this: Framed): void {
+  this.removeListener('data', read)
+}
 
 /**
  * Reads what nearly all that a client says consists of, messages of one small frame that came whole, from the socket before `ws`
@@ -30,6 +44,7 @@ type Read = (chunk: Buffer) => void
  * same read, goes to `ws` as it is: of that only the lengths are read here, to know where the next frame begins.
  */
 export class WholeFrames {
+  readonly #raw: Socket
   readonly #target: WholeFramesTarget
   readonly #maxBytes: number
   readonly #ws: Read
@@ -38,7 +53,7 @@ export class WholeFrames {
   /** Whether `ws` has a part of a message, and waits for the next. */
   #isInMessage = false
   /** The beginning of a frame that `ws` has, until its length is known. */
-  readonly #head: number[] = []
+  #head: number[] | null = null
   /** Whether what `ws` has begun is the client's goodbye. */
   #isLast = false
   #isOver = false
@@ -53,16 +68,16 @@ export class WholeFrames {
     const readers = raw.listeners('data')
     if (readers.length !== 1) return null
     const ws = readers[0] as Read
-    const frames = new WholeFrames((chunk) => ws.call(raw, chunk), maxBytes, target)
-    const read: Read = (chunk) => frames.read(chunk)
+    const frames = new WholeFrames(raw, ws, maxBytes, target)
+    Object.assign(raw, { [FRAMES]: frames })
     raw.removeListener('data', ws)
     raw.on('data', read)
-    // What is left in a socket that was paused `ws` takes out by itself when it closes.
-    raw.prependOnceListener('close', () => raw.removeListener('data', read))
+    raw.prependListener('close', closed)
     return frames
   }
 
-  constructor (ws: Read, maxBytes: number, target: WholeFramesTarget) {
+  private constructor (raw: Socket, ws: Read, maxBytes: number, target: WholeFramesTarget) {
+    this.#raw = raw
     this.#ws = ws
     this.#maxBytes = maxBytes
     this.#target = target
@@ -74,12 +89,12 @@ export class WholeFrames {
   }
 
   read (chunk: Buffer): void {
-    const rest = this.#left === 0 && !this.#isInMessage && this.#head.length === 0 ? this.#readWhole(chunk) : 0
+    const rest = this.#left === 0 && !this.#isInMessage && this.#head === null ? this.#readWhole(chunk) : 0
     if (rest === chunk.length || this.#isOver) return
     const bytes = rest === 0 ? chunk : chunk.subarray(rest)
     // Before `ws`, which takes the mask off where it stands.
     this.#follow(bytes)
-    this.#ws(bytes)
+    this.#ws.call(this.#raw, bytes)
   }
 
   /** @returns where that begins which is for `ws` */
@@ -106,7 +121,6 @@ export class WholeFrames {
   }
 
   #follow (bytes: Buffer): void {
-    const head = this.#head
     for (let at = 0; at < bytes.length || (this.#isLast && this.#left === 0);) {
       if (this.#isLast && this.#left === 0) {
         // What is behind a close `ws` hears no more.
@@ -119,6 +133,7 @@ export class WholeFrames {
         at += taken
         continue
       }
+      const head = this.#head ??= []
       head.push(bytes[at++]!)
       if (head.length < 2) continue
       const short = head[1]! & LENGTH
@@ -130,7 +145,7 @@ export class WholeFrames {
       // A control frame may stand between the parts of a message.
       if (opcode <= BINARY) this.#isInMessage = (head[0]! & FIN) === 0
       this.#isLast = opcode === CLOSE
-      head.length = 0
+      this.#head = null
     }
   }
 }

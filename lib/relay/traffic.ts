@@ -3,6 +3,7 @@ import { CloseCode } from '../close-codes.js'
 import { logThrown } from '../logger.js'
 import type { Hooks } from './hooks.js'
 import { Lane } from './lane.js'
+import type { LaneTarget } from './lane.js'
 import type { Attachment } from './media-server.js'
 import type { LeaveReason, Peer } from './peer.js'
 import type { PeerLimits } from './peer-services.js'
@@ -23,11 +24,88 @@ export interface TrafficCounts {
   downlink: number
 }
 
+/** Where what comes up goes: to the attachment of the moment. */
+class Upward<Metadata> implements LaneTarget {
+  readonly #traffic: Traffic<Metadata>
+  readonly #ends: TrafficEnds
+  readonly #counts: TrafficCounts
+
+  constructor (traffic: Traffic<Metadata>, ends: TrafficEnds, counts: TrafficCounts) {
+    this.#traffic = traffic
+    this.#ends = ends
+    this.#counts = counts
+  }
+
+  deliver (data: Buffer, binary: boolean): void {
+    const accepted = this.#ends.attachment?.send(data, binary)
+    if (accepted === 'taken' || accepted === 'pressed') this.#counts.uplink++
+    switch (accepted) {
+      case 'pressed':
+        this.#traffic.pressed()
+        break
+      case 'taken':
+        break
+      case 'too big':
+        this.#ends.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
+        break
+      default:
+        this.#ends.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
+    }
+  }
+
+  dropped (): void {
+    if (this.#ends.attachment?.skip() === 'pressed') this.#traffic.pressed()
+  }
+
+  failed (error: Error): void {
+    this.#traffic.failed(error)
+  }
+
+  full (): void {
+    this.#ends.seat?.brake.hold('queue full')
+  }
+
+  drained (): void {
+    this.#ends.seat?.brake.release('queue full')
+  }
+}
+
+/** Where what comes down goes: to the link of the moment. */
+class Downward<Metadata> implements LaneTarget {
+  readonly #traffic: Traffic<Metadata>
+  readonly #ends: TrafficEnds
+  readonly #counts: TrafficCounts
+
+  constructor (traffic: Traffic<Metadata>, ends: TrafficEnds, counts: TrafficCounts) {
+    this.#traffic = traffic
+    this.#ends = ends
+    this.#counts = counts
+  }
+
+  deliver (data: Buffer, binary: boolean): void {
+    this.#counts.downlink++
+    this.#ends.seat?.link.send(data, binary)
+  }
+
+  dropped (): void {
+    this.#ends.seat?.link.skip()
+  }
+
+  failed (error: Error): void {
+    this.#traffic.failed(error)
+  }
+
+  full (): void {
+    this.#ends.tooSlow()
+  }
+
+  drained (): void {}
+}
+
 /** One peer's media events, both ways through the hooks: what is under way here belongs to the attachment of the moment. */
 export class Traffic<Metadata> {
   readonly #peer: Peer<Metadata>
   readonly #ends: TrafficEnds
-  readonly #counts: TrafficCounts
   readonly #up: Lane<Metadata>
   readonly #down: Lane<Metadata>
   /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
@@ -38,22 +116,8 @@ export class Traffic<Metadata> {
   constructor (peer: Peer<Metadata>, ends: TrafficEnds, hooks: Hooks<Metadata>, limits: PeerLimits, counts: TrafficCounts) {
     this.#peer = peer
     this.#ends = ends
-    this.#counts = counts
-    const failed = (error: Error): void => this.failed(error)
-    this.#up = new Lane('onUplink', peer, hooks, {
-      deliver: (data, binary) => this.#sendUp(data, binary),
-      dropped: () => { if (ends.attachment?.skip() === 'pressed') this.#pressed() },
-      failed,
-      full: () => ends.seat?.brake.hold('queue full'),
-      drained: () => ends.seat?.brake.release('queue full')
-    }, limits.uplinkQueueBytes)
-    this.#down = new Lane('onDownlink', peer, hooks, {
-      deliver: (data, binary) => this.#sendDown(data, binary),
-      dropped: () => ends.seat?.link.skip(),
-      failed,
-      full: () => ends.tooSlow(),
-      drained: () => {}
-    }, limits.downlinkQueueBytes)
+    this.#up = new Lane('onUplink', peer, hooks, new Upward(this, ends, counts), limits.uplinkQueueBytes)
+    this.#down = new Lane('onDownlink', peer, hooks, new Downward(this, ends, counts), limits.downlinkQueueBytes)
   }
 
   /** Bytes that wait for hooks. */
@@ -129,31 +193,9 @@ export class Traffic<Metadata> {
     await Promise.all([this.#up.close(), this.#down.close()])
   }
 
-  #sendUp (data: Buffer, binary: boolean): void {
-    const accepted = this.#ends.attachment?.send(data, binary)
-    if (accepted === 'taken' || accepted === 'pressed') this.#counts.uplink++
-    switch (accepted) {
-      case 'pressed':
-        this.#pressed()
-        break
-      case 'taken':
-        break
-      case 'too big':
-        this.#ends.end({ code: CloseCode.messageTooBig, reason: 'the media server takes no message of this size', cause: 'bad message' })
-        break
-      default:
-        this.#ends.end({ code: CloseCode.tryAgainLater, reason: 'the trunk is full', cause: 'trunk lost' }, true)
-    }
-  }
-
-  /** The trunk has taken it, and no more for now. */
-  #pressed (): void {
+  /** The trunk has taken the last one, and no more for now. */
+  pressed (): void {
     this.#ends.seat?.brake.hold('trunk full')
     this.#up.hold()
-  }
-
-  #sendDown (data: Buffer, binary: boolean): void {
-    this.#counts.downlink++
-    this.#ends.seat?.link.send(data, binary)
   }
 }
