@@ -54,6 +54,7 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
   cookie?: string
   duplicate?: 'replace' | 'refuse'
   trunkDownMs?: number
+  trunkHoldMs?: number
   namespace?: string
   limits?: Partial<LimitOptions>
   heartbeat?: Partial<HeartbeatOptions>
@@ -137,7 +138,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     windowEvents: settings.resume.windowEvents,
     peerQueueBytes: limits.uplinkQueueBytes,
     trunkWindowBytes: limits.trunkWindowBytes,
-    trunkQueueBytes: limits.trunkQueueBytes
+    trunkQueueBytes: limits.trunkQueueBytes,
+    trunkHoldMs: settings.trunkHoldMs
   })
   const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
   const relay = new Relay({

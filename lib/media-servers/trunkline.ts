@@ -59,7 +59,7 @@ class TrunklineServer implements MediaServer {
     if (this.#attachments.get(attachment.peerId) === attachment) this.#attachments.delete(attachment.peerId)
   }
 
-  constructor (options: TrunklineServerOptions, { clock, log, received, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
+  constructor (options: TrunklineServerOptions, { clock, log, received, backendId, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes, trunkHoldMs }: DriverContext) {
     this.#log = log
     this.#received = received
     this.address = withoutSecrets(options.url)
@@ -75,6 +75,7 @@ class TrunklineServer implements MediaServer {
       windowBytes: trunkWindowBytes,
       peerBytes: peerQueueBytes,
       queueBytes: trunkQueueBytes,
+      holdMs: trunkHoldMs,
       heartbeatMs,
       handshakeMs: HANDSHAKE_MS,
       retry: fullJitter(options.retry?.baseMs ?? 250, options.retry?.maxMs ?? 5_000, options.random),

@@ -171,6 +171,8 @@ export interface DriverContext {
   trunkWindowBytes: number
   /** Bytes of all peers waiting for the trunk from which whoever has some waiting is paused. */
   trunkQueueBytes: number
+  /** Milliseconds for which what goes to the media server may be held for what comes next. */
+  trunkHoldMs: number
 }
 
 /** What the option `mediaServer` takes besides `{ url, token }`. */

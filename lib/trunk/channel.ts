@@ -38,6 +38,8 @@ export interface ChannelOptions {
   codec: Codec
   limits: OutboxLimits
   clock: Clock
+  /** How long frames may be held for others, in milliseconds; absent: no longer than the turn. */
+  holdMs?: number
 }
 
 /** What a channel tells its owner. Nothing is told after `closed`. */
@@ -74,7 +76,7 @@ export class Channel {
    * @param socket an open WebSocket
    * @param bytesRead the counter of the TCP socket below it, by which the heartbeat judges
    */
-  constructor (socket: WebSocket, bytesRead: () => number, { codec, limits, clock }: ChannelOptions, observer: ChannelObserver) {
+  constructor (socket: WebSocket, bytesRead: () => number, { codec, limits, clock, holdMs = 0 }: ChannelOptions, observer: ChannelObserver) {
     this.#socket = socket
     this.#codec = codec
     this.#clock = clock
@@ -86,7 +88,7 @@ export class Channel {
     }, this.#limits, {
       relieved: (peerId) => observer.relieved(peerId),
       overwhelmed: () => this.terminate('the other side does not read')
-    })
+    }, holdMs > 0 ? { ms: holdMs, clock } : null)
     socket.on('message', (data, isBinary) => this.#message(data, isBinary))
     // ws answers a broken or oversized frame with its own close code and then emits 'close': all that 'error' adds is the cause.
     socket.on('error', (error) => { this.#closing ??= { code: 1006, reason: error.message } })

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../clock.js'
 import { unpinned } from '../unpinned.js'
 import type { Codec, Encoded, Tag } from './codec.js'
 import { CreditWindow } from './credit-window.js'
@@ -29,6 +30,12 @@ export interface OutboxLimits {
  * of them is the only one to say what it says: that a peer has come, or is over.
  */
 const OVERWHELMED_BYTES = 64 * 1024 * 1024
+
+/** For how long frames may be held for others that come, so that they leave as one. */
+export interface Hold {
+  readonly ms: number
+  readonly clock: Clock
+}
 
 export interface OutboxObserver {
   /** Called once after a frame of this peer was `pressed`, when little of it waits any more. */
@@ -80,14 +87,19 @@ export class Outbox {
   readonly #pressed = new Set<string>()
   /** Those of them of whom nothing waits, but of all others too much. */
   readonly #barred = new Set<string>()
+  readonly #hold: Hold | null
   #scheduled: NodeJS.Immediate | null = null
+  #held: Timer | null = null
+  #pumpedAt = -Infinity
   #closed = false
 
-  constructor (codec: Codec, carrier: Carrier, limits: OutboxLimits, observer: OutboxObserver) {
+  /** @param hold null: what there is leaves at the end of the turn */
+  constructor (codec: Codec, carrier: Carrier, limits: OutboxLimits, observer: OutboxObserver, hold: Hold | null = null) {
     this.#codec = codec
     this.#carrier = carrier
     this.#limits = limits
     this.#observer = observer
+    this.#hold = hold
   }
 
   /** Bytes that wait for their turn. */
@@ -170,7 +182,8 @@ export class Outbox {
   discard (): void {
     this.#closed = true
     if (this.#scheduled !== null) clearImmediate(this.#scheduled)
-    this.#scheduled = null
+    this.#held?.cancel()
+    this.#scheduled = this.#held = null
     this.#waiting.clear()
     this.#urgent.length = 0
     this.#acks.clear()
@@ -179,10 +192,17 @@ export class Outbox {
   }
 
   #schedule (): void {
-    this.#scheduled ??= setImmediate(() => {
-      this.#scheduled = null
-      this.#pump(this.#limits.windowBytes)
-    })
+    if (this.#scheduled !== null || this.#held !== null) return
+    const hold = this.#hold
+    // What comes after a silence has nothing to wait for.
+    if (hold === null || hold.clock.now() - this.#pumpedAt >= hold.ms) this.#scheduled = setImmediate(() => this.#turn())
+    else this.#held = hold.clock.after(hold.ms, () => this.#turn())
+  }
+
+  #turn (): void {
+    this.#scheduled = this.#held = null
+    if (this.#hold !== null) this.#pumpedAt = this.#hold.clock.now()
+    this.#pump(this.#limits.windowBytes)
   }
 
   #pump (windowBytes: number): void {

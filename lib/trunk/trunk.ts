@@ -31,6 +31,8 @@ export interface TrunkOptions {
   peerBytes: number
   /** Bytes of all peers from which whoever has some waiting is; four times as many are the end. */
   queueBytes: number
+  /** How long frames may be held for others that leave with them; 0: no longer than the turn. Milliseconds. */
+  holdMs: number
   heartbeatMs: number
   /** From the first step of an attempt to `welcome`. */
   handshakeMs: number
@@ -179,7 +181,7 @@ export class Trunk {
   }
 
   #opened (socket: WebSocket, upgrade: IncomingMessage): void {
-    const { messageBytes, windowBytes, peerBytes, queueBytes, clock, backendId } = this.#options
+    const { messageBytes, windowBytes, peerBytes, queueBytes, holdMs, clock, backendId } = this.#options
     const codec = codecs.get(socket.protocol)
     if (codec === undefined) {
       // ws refuses a subprotocol that was not offered, so this is one that the options offered and nobody here speaks.
@@ -187,7 +189,7 @@ export class Trunk {
       return
     }
     const channel = new Channel(socket, () => upgrade.socket.bytesRead, {
-      codec, clock, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
+      codec, clock, holdMs, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
     }, {
       frames: (frames) => this.#frames(frames),
       relieved: (peerId) => this.#observer.relieved(peerId),

@@ -46,6 +46,7 @@ t.test('a value that cannot be is refused with its name', async (t) => {
   }
   await refused({ path: 'signaling' }, /'path'/)
   await refused({ trunkDownMs: 0 }, /'trunkDownMs'/)
+  await refused({ trunkHoldMs: 2 }, /'trunkHoldMs' must be 0 or 1/)
   await refused({ limits: { messageBytes: '1' } }, /'limits.messageBytes'/)
   await refused({ limits: null }, /'limits'/)
   await refused({ duplicate: 'both' }, /'duplicate' must be 'replace' or 'refuse'/)

@@ -81,7 +81,7 @@ export class Backend extends Process {
     const driver = trunklineServer({ url: 'ws://media/trunk', token: 'secret', encoding, retry: { baseMs: 80, maxMs: 1_500 }, dial, random: world.random.next })
     this.#admission = new Admission(async (_upgrade, credentials) => await this.#authenticate(credentials), limits, this.clock)
     this.relay = new Relay<Said>({
-      mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, windowBytes: settings.resume.windowBytes, windowEvents: settings.resume.windowEvents, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes }),
+      mediaServer: driver.create({ clock: this.clock, log: silentLogger, received: (bytes) => this.relay.received(bytes), backendId: name, heartbeatMs: heartbeat.trunkMs, resumeMs: settings.resume.windowMs, windowBytes: settings.resume.windowBytes, windowEvents: settings.resume.windowEvents, peerQueueBytes: limits.uplinkQueueBytes, trunkWindowBytes, trunkQueueBytes, trunkHoldMs: world.setup.trunkHoldMs }),
       hooks,
       duplicate: 'replace',
       limits: { ...limits, trunkDownMs: settings.trunkDownMs, resumeMs: settings.resume.windowMs },

@@ -14,6 +14,7 @@ export interface Setup {
   windowBytes: number
   trunkWindowBytes: number
   trunkQueueBytes: number
+  trunkHoldMs: number
   /** How long a token is good for, in milliseconds; 0: for ever. */
   tokenMs: number
   /** How often something goes wrong, beside everything else that happens. */
@@ -44,6 +45,7 @@ export function makeSetup (random: Random): Setup {
     windowBytes,
     trunkWindowBytes: random.pick([64 * 1024, 256 * 1024]),
     trunkQueueBytes: random.pick([2_000, 20_000, 1024 * 1024]),
+    trunkHoldMs: random.pick([0, 0, 1]),
     tokenMs: random.chance(0.25) ? 9_000 : 0,
     faults: random.pick([2, 5, 9]),
     letInPerSecond: random.pick([1, 3, 1_000]),

@@ -9,7 +9,7 @@ const UNANSWERED = 65_536
 
 t.test('of more askings than the bound that nobody answers, the oldest are nobody\'s; the others are answered', async (t) => {
   const server = await startMediaServer(t, { onOpen: 'ignore' })
-  const driver = trunklineServer(server.options).create({ clock: systemClock, log: silentLogger, received () {}, backendId: 'b', heartbeatMs: 5_000, resumeMs: 0, windowBytes: 1, windowEvents: 1, peerQueueBytes: 64 * 1024, trunkWindowBytes: 256 * 1024, trunkQueueBytes: 64 * 1024 * 1024 })
+  const driver = trunklineServer(server.options).create({ clock: systemClock, log: silentLogger, received () {}, backendId: 'b', heartbeatMs: 5_000, resumeMs: 0, windowBytes: 1, windowEvents: 1, peerQueueBytes: 64 * 1024, trunkWindowBytes: 256 * 1024, trunkQueueBytes: 64 * 1024 * 1024, trunkHoldMs: 0 })
   t.teardown(() => driver.stop())
   await new Promise<void>((resolve) => driver.start({ state: ({ state }) => { if (state === 'up') resolve() }, notification () {}, recording () {} }))
   const opened: number[] = []

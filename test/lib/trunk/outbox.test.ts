@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Encoded } from '../../../lib/trunk/codec.js'
 import { protobufCodec } from '../../../lib/trunk/frames.js'
 import { jsonCodec } from '../../../lib/trunk/json-frames.js'
+import { ManualClock } from '../../../lib/testing/index.js'
 import { Outbox } from '../../../lib/trunk/outbox.js'
 import type { OutboxLimits } from '../../../lib/trunk/outbox.js'
 import { frame } from '../../../lib/trunk/schema.js'
@@ -304,4 +305,31 @@ t.test('whatever is pushed, taken in and turned, each frame comes once, those of
     t.strictSame(came, taken)
     if ([...pressed].some((peer) => !relieved.includes(peer))) throw new Error('a peer that was pressed was not relieved')
   }), { numRuns: 60 })
+})
+
+t.test('what comes soon after a message is held for what comes next; what comes after a silence is not', async (t) => {
+  const clock = new ManualClock()
+  const messages: Buffer[] = []
+  const outbox = new Outbox(protobufCodec, { write: (message) => messages.push(message) }, { ...limits }, quiet, { ms: 1, clock })
+  const say = async (...peers: string[]): Promise<number> => {
+    for (const peer of peers) {
+      outbox.push(event(10, peer))
+      await turn()
+    }
+    return messages.length
+  }
+  t.equal(await say('a'), 1, 'at once')
+  t.equal(await say('b', 'c', 'd'), 1)
+  clock.advance(1)
+  t.equal(messages.length, 2)
+  t.same(protobufCodec.decode(messages[1]!).map(({ peerId }) => peerId), ['b', 'c', 'd'])
+  t.equal(await say('e'), 2)
+  clock.advance(1)
+  t.equal(messages.length, 3)
+  clock.advance(1)
+  t.equal(await say('f'), 4, 'at once again')
+  await say('g')
+  outbox.end()
+  t.equal(messages.length, 5, 'nothing is left behind at the end')
+  t.equal(clock.timers, 0)
 })
