@@ -35,6 +35,8 @@ try {
 
 const { quick, only } = options
 const chosen = (quick ? [quickLook(), ...sections.slice(1)] : sections).filter(({ name }, i) => only === null ? !quick || i === 0 : name === only)
-if (!quick && nginx() === null) console.log(`${WITHOUT_NGINX}\n`)
+// First of all: to install it takes a while, and must not be beside anything that is measured.
+const withoutNginx = (chosen.includes(saturation) || chosen.includes(fixedRate)) && nginx() === null
 const failures = await conduct(chosen, options, quick || only !== null ? 0 : LEAST_ECHOES)
+if (withoutNginx) console.log(`\n${WITHOUT_NGINX}`)
 process.exit(failures > 0 ? 1 : 0)
