@@ -34,7 +34,7 @@ export function fairness (quick: boolean): Section {
       }
       const floods = (['flood up', 'flood down'] as const).map((scenario) => floodTable(scenario, runs.filter((run): run is FloodRun => run.scenario === scenario)))
       const slow = slowTable(runs.filter((run): run is SlowRun => !isFlood(run)))
-      return { text: [...floods, slow, LEGEND].join('\n\n'), figures: figuresOf(runs), runs: runs.map((run) => ({ section: 'fairness', ...run })) }
+      return { text: [...floods, slow, LEGEND].join('\n\n'), figures: figuresOf(runs), runs: runs.map((run) => ({ section: 'fairness', ...run, echoes: run.quiet.answered + run.busy.answered })) }
     }
   }
 }
