@@ -5,30 +5,38 @@ import { makeEvent, nowMicros, stamp } from './event.js'
 
 export interface SenderOptions {
   eventBytes: number
-  /** Between two events, in milliseconds. */
+  /** Between two events, in milliseconds; before anything is measured, and then. */
+  warmUpEveryMs: number
   everyMs: number
+}
+
+export interface Sent {
+  /** Events, from the first one on. */
+  sent: number
 }
 
 /** @param sendAll gives the event to each client; it is one buffer, which must not be kept. */
 export function serveSender (port: number, sendAll: (event: Buffer) => void): void {
-  const { eventBytes, everyMs } = given<SenderOptions>()
+  const { eventBytes, warmUpEveryMs, everyMs } = given<SenderOptions>()
   const event = makeEvent(eventBytes)
   let sent = 0
   let timer: NodeJS.Timeout | null = null
+  const sendEvery = (ms: number): object => {
+    const start = performance.now()
+    const first = sent
+    const next = (): void => {
+      stamp(event, sent++, nowMicros())
+      sendAll(event)
+      // From the start, so that what is late once does not delay all that follow.
+      timer = setTimeout(next, Math.max(0, start + (sent - first) * ms - performance.now()))
+    }
+    next()
+    return {}
+  }
   serve({ port }, {
-    go () {
-      const start = performance.now()
-      const first = sent
-      const next = (): void => {
-        stamp(event, sent++, nowMicros())
-        sendAll(event)
-        // From the start, so that what is late once does not delay all that follow.
-        timer = setTimeout(next, Math.max(0, start + (sent - first) * everyMs - performance.now()))
-      }
-      next()
-      return {}
-    },
-    stop () {
+    warmUp: () => sendEvery(warmUpEveryMs),
+    go: () => sendEvery(everyMs),
+    stop (): Sent {
       clearTimeout(timer ?? undefined)
       return { sent }
     }
