@@ -6,15 +6,24 @@ type Unmask = (data: Buffer, mask: Buffer) => void
 const NATIVE_BYTES = 48
 
 const native = load()
+/** One for all: a view of each would cost more than what it is used for. */
+const mask = Buffer.alloc(4)
 
 /** Takes the masking of a client's message off, where it stands (RFC 6455, section 5.3): the mask is the four bytes before it. */
 export function unmask (bytes: Buffer, start: number, end: number): Buffer {
   const data = bytes.subarray(start, end)
+  const a = bytes[start - 4]!
+  const b = bytes[start - 3]!
+  const c = bytes[start - 2]!
+  const d = bytes[start - 1]!
   if (native !== null && end - start >= NATIVE_BYTES) {
-    native(data, bytes.subarray(start - 4, start))
+    mask[0] = a
+    mask[1] = b
+    mask[2] = c
+    mask[3] = d
+    native(data, mask)
     return data
   }
-  const [a, b, c, d] = [bytes[start - 4]!, bytes[start - 3]!, bytes[start - 2]!, bytes[start - 1]!]
   let at = start
   for (; at + 4 <= end; at += 4) {
     bytes[at]! ^= a

@@ -31,8 +31,11 @@ export function endLimits ({ windowBytes = 0, windowEvents }: { windowBytes?: nu
   return { windowEvents, keptBytes: Math.max(keptBytes, 2 * windowBytes), keptEvents: Math.max(keptEvents, 2 * windowEvents) }
 }
 
-/** An acknowledgement is due at the latest after so many events, ... */
-export const ACK_EVENTS = 64
+/**
+ * An acknowledgement is due after so many events: others may take four times as many, but what is kept for long costs more than to
+ * say that it need not be, since the garbage collector moves it; ...
+ */
+export const ACK_EVENTS = 16
 /** ... after a quarter of the window, or after so many milliseconds with anything unacknowledged. */
 export const ACK_MS = 1_000
 /** What an event costs beside its bytes, so that a queue of tiny ones is bounded too. */

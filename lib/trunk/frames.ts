@@ -1,8 +1,8 @@
 import { MalformedError } from '../errors.js'
 import { MAX_ID_BYTES } from '../ids.js'
-import { BYTES, Reader, VARINT, Writer, varintSize, writeVarint } from '../protobuf.js'
+import { BYTES, Reader, VARINT, Writer, checkUint, varintSize, writeVarint } from '../protobuf.js'
 import { unpinned } from '../unpinned.js'
-import type { Codec, Tag } from './codec.js'
+import type { Codec, Encoded, Tag } from './codec.js'
 import { KnownIds } from './known-ids.js'
 import { KINDS, MAX_BATCH_FRAMES, SUBPROTOCOL } from './schema.js'
 import type { Field, Frame, Kind, Message } from './schema.js'
@@ -29,6 +29,7 @@ export const protobufCodec: Codec = {
 
   encode (frame) {
     if (frame.kind === 'text' || frame.kind === 'binary') return this.event(this.tag(frame.peerId, frame.epoch), frame.body, frame.kind === 'binary')
+    if (frame.kind === 'ack') return encodeAck(frame)
     const writer = new Writer().string(PEER_ID_FIELD, frame.peerId).uint(EPOCH_FIELD, frame.epoch)
     const { number, value } = KINDS[frame.kind]
     if (value === 'string') writer.bytes(number, Buffer.from(frame.body as string))
@@ -77,6 +78,30 @@ export const protobufCodec: Codec = {
 
   // It lives long, and would keep alive what of Node's pool is long over.
   tag: (peerId, epoch) => ({ peerId, epoch, bytes: unpinned(new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish()) })
+}
+
+/** One in sixteen events is followed by one: a piece of memory for each field would be felt. */
+function encodeAck ({ peerId, epoch, body }: Extract<Frame, { kind: 'ack' }>): Encoded {
+  checkUint(epoch)
+  checkUint(body)
+  const idBytes = Buffer.byteLength(peerId)
+  const inner = (idBytes > 0 ? 1 + varintSize(idBytes) + idBytes : 0) + (epoch > 0 ? 1 + varintSize(epoch) : 0) + 1 + varintSize(body)
+  const length = 1 + varintSize(inner) + inner
+  const target = Buffer.allocUnsafe(length)
+  target[0] = FRAMES_FIELD * 8 + BYTES
+  let at = writeVarint(target, inner, 1)
+  if (idBytes > 0) {
+    target[at++] = PEER_ID_FIELD * 8 + BYTES
+    at = writeVarint(target, idBytes, at)
+    at += target.write(peerId, at)
+  }
+  if (epoch > 0) {
+    target[at++] = EPOCH_FIELD * 8 + VARINT
+    at = writeVarint(target, epoch, at)
+  }
+  target[at++] = KINDS.ack.number * 8 + VARINT
+  writeVarint(target, body, at)
+  return { length, size: length, tag: null, binary: false, body: target }
 }
 
 /** Field numbers below 16 fit a key of one byte. */

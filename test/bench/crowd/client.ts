@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { ACK_EVENTS } from '../../../lib/session/end.js'
 import { CONTROL, LINK_VERSION, ackMessage, controlMessage, readMessage } from '../../../lib/session/messages.js'
 import { BINARY, CLOSE, PING, PONG, TEXT, masked, opening, readFrame } from './frames.js'
 import type { ClientKind, Found } from './frames.js'
@@ -7,7 +8,6 @@ import type { ClientKind, Found } from './frames.js'
 /** Room for one read of any socket: what is left of it is copied before the next. */
 const READ = Buffer.allocUnsafeSlow(64 * 1024)
 /** A client with a session acknowledges after so many events, as `trunkline/client` does. */
-const ACK_EVENTS = 64
 
 export interface ClientOwner {
   /** It may send. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
+import { ACK_EVENTS } from '../../../lib/session/end.js'
 import { CONTROL, LINK_SUBPROTOCOL, LINK_VERSION, ackMessage, controlMessage, readMessage } from '../../../lib/session/messages.js'
 import { HELLO } from './scenarios.js'
 import type { ClientKind } from './scenarios.js'
 
 /** A client with a session acknowledges after so many events: that is what `trunkline/client` does, and all that it does here. */
-const ACK_EVENTS = 64
 
 /** A client as cheap as can be, so that it is never what is measured. */
 export class Client {

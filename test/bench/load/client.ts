@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { ACK_EVENTS } from '../../../lib/session/end.js'
 import { makeEvent, writeDigits } from './event.js'
 import { EVENT, READY } from './framing.js'
 import type { Found, Framing, PreparedFrame } from './framing.js'
@@ -7,8 +8,6 @@ import type { Found, Framing, PreparedFrame } from './framing.js'
 /** Room for one read. Node hands it out and has it back before the next read of any socket, so one is enough for all. */
 const READ = Buffer.allocUnsafeSlow(64 * 1024)
 const NOTHING = Buffer.alloc(0)
-/** A client with a session acknowledges after so many events (`ACK_EVENTS` of `lib/session/end.ts`). */
-const ACK_EVENTS = 64
 
 export interface ClientOptions {
   port: number
