@@ -1,5 +1,8 @@
 import { isPinning } from './unpinned.js'
 
+/** Of the bound of all buffers, a part of so many may be kept alive beside what is counted. */
+export const PINNED_PART = 32
+
 /** Who keeps views of what was read. */
 export interface Keeper {
   /** Whether it has kept any since it was last asked to copy: of no concern to itself. */

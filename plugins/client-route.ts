@@ -9,6 +9,7 @@ import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import { logThrown } from '../lib/logger.js'
 import type { Settings } from '../lib/options.js'
+import { PINNED_PART, Pins } from '../lib/pins.js'
 import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
 import { RESTART } from '../lib/relay/peer.js'
 import { Refusal, busy, refusalOf } from '../lib/relay/refusal.js'
@@ -44,6 +45,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     closed: (client: ClientSocket) => connections.delete(client),
     clock
   }
+  const pins = new Pins(limits.bufferedBytes / PINNED_PART)
   const identities = new WeakMap<FastifyRequest, CheckedIdentity<Metadata>>()
   const refusals = new WeakMap<FastifyRequest, Refusal>()
 
@@ -82,6 +84,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       authMs: limits.authMs,
       queueBytes: limits.uplinkQueueBytes,
       windowEvents: settings.resume.windowEvents,
+      pins,
       heartbeatMs: settings.heartbeat.clientMs,
       protocol: socket.protocol,
       refused: refusals.get(request) ?? null,

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
 import type { Asking, Claim, Link } from '../relay/link.js'
+import type { Pins } from '../pins.js'
 import type { LeaveReason } from '../relay/peer.js'
 import type { ClientSocket } from './client-socket.js'
 
@@ -46,6 +47,8 @@ export interface Door {
   readonly queueBytes: number
   /** Events that may be unacknowledged, where the client's end is here. */
   readonly windowEvents: number
+  /** Of all clients whose end is here. */
+  readonly pins: Pins
   /** Milliseconds between two beats. */
   readonly heartbeatMs: number
   /** The subprotocol that was agreed on; empty: none. */

@@ -1,10 +1,11 @@
 import { CloseCode } from '../close-codes.js'
+import { unpinAll } from '../pins.js'
+import type { Keeper, Pins } from '../pins.js'
 import type { JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { DEFAULT_END_LIMITS, End, endLimits } from '../session/end.js'
-import { unpinned } from '../unpinned.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
 
@@ -27,12 +28,14 @@ export interface Wire {
  * The client's end of a session, for clients that keep none themselves: it lives as long as their link, and so outlives the
  * trunk. What the client sends is kept here until the media server has acknowledged it.
  */
-export class StandIn implements Link {
+export class StandIn implements Link, Keeper {
   readonly resumes = false
+  isPinning = false
   readonly #wire: Wire
   readonly #queueBytes: number
   readonly #end: End<{ data: Buffer, binary: boolean }>
   readonly #acks: Acknowledger
+  readonly #pins: Pins
   #session: Session | null = null
   #key = ''
   #greeted = false
@@ -43,11 +46,12 @@ export class StandIn implements Link {
   /** What is done as soon as all that the client has said is on its way: it is not read any more. */
   #retire: (() => void) | null = null
 
-  constructor (wire: Wire, { clock, queueBytes, windowEvents }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents'>) {
+  constructor (wire: Wire, { clock, queueBytes, windowEvents, pins }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents' | 'pins'>) {
     this.#wire = wire
     this.#end = new End(endLimits({ windowEvents }))
     this.#acks = new Acknowledger(this.#end, clock, (received) => this.#session?.ack(received))
     this.#queueBytes = queueBytes
+    this.#pins = pins
   }
 
   get bufferedBytes (): number {
@@ -66,12 +70,16 @@ export class StandIn implements Link {
   /** One media event from the client. */
   uplink (data: Buffer, binary: boolean): void {
     if (this.#closed) return
-    const kept = unpinned(data)
-    if (!this.#end.push({ data: kept, binary }, kept.length)) {
+    if (!this.#end.push({ data, binary }, data.length)) {
       this.ended({ code: CloseCode.tooSlow, reason: 'too much waits', cause: 'too slow' })
       return
     }
+    this.#pins.keep(this, data)
     this.#flush()
+  }
+
+  unpin (): void {
+    unpinAll(this.#end.settle())
   }
 
   /** The link is of no more use. */
@@ -154,6 +162,7 @@ export class StandIn implements Link {
     this.#session = null
     this.#acks.stop()
     this.#end.reset()
+    this.#pins.forget(this)
     this.#wire.close(status)
   }
 

@@ -48,7 +48,7 @@ export class TurnBatch {
   begin (): boolean {
     if (this.#hasBegun) return false
     this.#hasBegun = true
-    if (begun.push(this) === 1) process.nextTick(flushAll)
+    if (begun.push(this) === 1) setImmediate(flushAll)
     return true
   }
 

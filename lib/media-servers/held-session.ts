@@ -1,9 +1,10 @@
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
+import { unpinAll } from '../pins.js'
+import type { Keeper, Pins } from '../pins.js'
 import type { Accepted, Attachment, AttachmentReceiver, MediaServer, OpenAnswer, OpenRequest, Status } from '../relay/media-server.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End, endLimits } from '../session/end.js'
-import { unpinned } from '../unpinned.js'
 
 export interface HoldOptions {
   /** How long a session is held whose link is lost, in milliseconds; 0: none is. */
@@ -13,10 +14,13 @@ export interface HoldOptions {
   /** Events that may be, towards the client. */
   windowEvents: number
   clock: Clock
+  /** Of all sessions. */
+  pins: Pins
 }
 
 /** The media server's end of one session, in place of a media server that has none. */
-export class HeldSession implements AttachmentReceiver {
+export class HeldSession implements AttachmentReceiver, Keeper {
+  isPinning = false
   readonly key: string
   readonly #request: OpenRequest
   readonly #options: HoldOptions
@@ -80,6 +84,7 @@ export class HeldSession implements AttachmentReceiver {
     this.#window?.cancel()
     this.#acks.stop()
     this.#end.reset()
+    this.#options.pins.forget(this)
     this.#inner = this.#receiver = this.#attachment = null
     this.#gone()
   }
@@ -138,9 +143,14 @@ export class HeldSession implements AttachmentReceiver {
   }
 
   event (data: Buffer, binary: boolean): void {
-    const kept = unpinned(data)
-    if (this.#end.push({ data: kept, binary }, kept.length)) this.#flush()
-    else this.#close({ code: CloseCode.tooSlow, reason: 'too far behind' })
+    if (this.#end.push({ data, binary }, data.length)) {
+      this.#options.pins.keep(this, data)
+      this.#flush()
+    } else this.#close({ code: CloseCode.tooSlow, reason: 'too far behind' })
+  }
+
+  unpin (): void {
+    unpinAll(this.#end.settle())
   }
 
   skip (): void {}

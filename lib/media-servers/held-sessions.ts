@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { CloseCode } from '../close-codes.js'
 import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Status } from '../relay/media-server.js'
+import { Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
 import { HeldSession, refusedLater } from './held-session.js'
 import type { HoldOptions } from './held-session.js'
+
+/** Bytes of reads that all sessions together may keep alive beside what is counted. */
+const PINNED_BYTES = 16 * 1024 * 1024
 
 /**
  * Holds sessions for a media server that keeps none itself: it never learns that a client lost its link and came back. They
@@ -14,9 +18,9 @@ export class HeldSessions implements MediaServer {
   readonly #options: HoldOptions
   readonly #sessions = new Map<string, HeldSession>()
 
-  constructor (inner: MediaServer, options: HoldOptions) {
+  constructor (inner: MediaServer, options: Omit<HoldOptions, 'pins'>) {
     this.#inner = inner
-    this.#options = options
+    this.#options = { ...options, pins: new Pins(PINNED_BYTES) }
   }
 
   get address (): string {

@@ -32,10 +32,10 @@ export function endLimits ({ windowBytes = 0, windowEvents }: { windowBytes?: nu
 }
 
 /**
- * An acknowledgement is due after so many events: others may take four times as many, but what is kept for long costs more than to
+ * An acknowledgement is due after so many events: others may take eight times as many, but what is kept for long costs more than to
  * say that it need not be, since the garbage collector moves it; ...
  */
-export const ACK_EVENTS = 16
+export const ACK_EVENTS = 8
 /** ... after a quarter of the window, or after so many milliseconds with anything unacknowledged. */
 export const ACK_MS = 1_000
 /** What an event costs beside its bytes, so that a queue of tiny ones is bounded too. */

@@ -80,7 +80,7 @@ export const protobufCodec: Codec = {
   tag: (peerId, epoch) => ({ peerId, epoch, bytes: unpinned(new Writer().string(PEER_ID_FIELD, peerId).uint(EPOCH_FIELD, epoch).finish()) })
 }
 
-/** One in sixteen events is followed by one: a piece of memory for each field would be felt. */
+/** One in eight events is followed by one: a piece of memory for each field would be felt. */
 function encodeAck ({ peerId, epoch, body }: Extract<Frame, { kind: 'ack' }>): Encoded {
   checkUint(epoch)
   checkUint(body)

@@ -5,7 +5,7 @@ import { isId } from '../ids.js'
 import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import { MemoryBudget } from '../memory-budget.js'
-import { Pins } from '../pins.js'
+import { PINNED_PART, Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
 import type { Channel } from './channel.js'
 import { EndpointPeer } from './endpoint-peer.js'
@@ -26,9 +26,6 @@ export interface SessionsOptions<Metadata> {
   log: Logger
   clock: Clock
 }
-
-/** Of the bound of all buffers, a part of so many may be kept alive beside what is counted. */
-const PINNED_PART = 32
 
 /** Who is asked for on a trunk is let in, or back in: the media server's half of PROTOCOL.md, "Attach, resume, take over". */
 export class Sessions<Metadata> {

@@ -5,6 +5,7 @@ import { ClientSocket } from '../../lib/dialects/client-socket.js'
 import { trunklineDialect } from '../../lib/dialects/trunkline.js'
 import { Drain } from '../../lib/drain.js'
 import { Heartbeats } from '../../lib/heartbeat.js'
+import { Pins } from '../../lib/pins.js'
 import { silentLogger } from '../../lib/logger.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
 import { Admission } from '../../lib/relay/admission.js'
@@ -151,6 +152,7 @@ export class Backend extends Process {
       authMs: limits.authMs,
       queueBytes: limits.uplinkQueueBytes,
       windowEvents: resume.windowEvents,
+      pins: new Pins(1_000_000),
       heartbeatMs: heartbeat.clientMs,
       protocol: socket.protocol,
       refused: null,

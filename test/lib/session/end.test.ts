@@ -29,7 +29,7 @@ function flush<Event> (end: { next (): Event | undefined }): Event[] {
 }
 
 t.test('the defaults are those of the protocol', async (t) => {
-  t.same([DEFAULT_WINDOW_BYTES, DEFAULT_END_LIMITS, ACK_EVENTS], [256 * 1024, { windowEvents: 512, keptBytes: 1024 * 1024, keptEvents: 4096 }, 16])
+  t.same([DEFAULT_WINDOW_BYTES, DEFAULT_END_LIMITS, ACK_EVENTS], [256 * 1024, { windowEvents: 512, keptBytes: 1024 * 1024, keptEvents: 4096 }, 8])
   t.notOk(new End().attached)
 })
 
