@@ -1,6 +1,8 @@
 /** What the bytes are written to: a socket. */
 interface Target {
   write (bytes: Buffer): unknown
+  /** Bytes that are not with the kernel yet. */
+  readonly writableLength: number
 }
 
 /** A final frame that is not compressed (RFC 6455, section 5.2), of text or of bytes. */
@@ -15,6 +17,14 @@ const begun: TurnBatch[] = []
 /** Lists of those that have nothing to write: an idle client keeps none. */
 const spare: Messages[] = []
 const SPARE_LISTS = 256
+
+/**
+ * What is written is put together in memory that is used again, if the kernel has taken all of it at once: to get new memory each
+ * time, and have it collected, costs more than the copying. One for each of these sizes, so that a write which the kernel does
+ * not take keeps no more than four times its bytes.
+ */
+const SCRATCH_BYTES = [4 * 1024, 16 * 1024, 64 * 1024]
+const scratches: Array<Buffer | null> = SCRATCH_BYTES.map(() => null)
 
 interface Messages {
   readonly data: Buffer[]
@@ -68,7 +78,9 @@ export class TurnBatch {
   flush (): void {
     if (this.#messages === null) return
     const messages = this.#messages
-    const bytes = this.#waits ? Buffer.allocUnsafeSlow(this.#bytes) : Buffer.allocUnsafe(this.#bytes)
+    const size = this.#bytes
+    const scratch = this.#waits ? -1 : SCRATCH_BYTES.findIndex((most) => size <= most)
+    const bytes = scratch < 0 ? Buffer.allocUnsafeSlow(size) : scratches[scratch] ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES[scratch]!)
     let at = 0
     for (let i = 0; i < messages.data.length; i++) {
       const data = messages.data[i]!
@@ -84,7 +96,8 @@ export class TurnBatch {
       at += data.length
     }
     this.discard()
-    this.#target.write(bytes)
+    this.#target.write(bytes.length === size ? bytes : bytes.subarray(0, size))
+    if (scratch >= 0 && this.#target.writableLength > 0) scratches[scratch] = null
   }
 
   /** Forgets it. */

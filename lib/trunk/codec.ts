@@ -28,8 +28,12 @@ export interface Codec {
   encode (frame: Frame): Encoded
   /** The hot path's `encode`, of a media event. */
   event (tag: Tag, body: Buffer, binary: boolean): Encoded
-  /** One message of one or more frames. @param length of them all */
-  batch (frames: readonly Encoded[], length: number): Buffer
+  /**
+   * One message of one or more frames.
+   * @param length of them all
+   * @param into memory to put it into where it fits
+   */
+  batch (frames: readonly Encoded[], length: number, into?: Buffer | null): Buffer
   /**
    * The frames of a message, in order; those with a body unknown to this version are left out.
    * @throws MalformedError the message as a whole is to be taken as broken

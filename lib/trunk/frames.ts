@@ -46,10 +46,10 @@ export const protobufCodec: Codec = {
     return { length, size: length, tag, binary, body }
   },
 
-  batch (frames, length) {
+  batch (frames, length, into = null) {
     const [first] = frames
     if (frames.length === 1 && first!.tag === null) return first!.body
-    const target = Buffer.allocUnsafe(length)
+    const target = into === null || into.length < length ? Buffer.allocUnsafe(length) : into.subarray(0, length)
     let at = 0
     for (const { tag, body, binary } of frames) {
       if (tag !== null) at = writeHead(target, at, tag, binary ? BINARY_FIELD : TEXT_FIELD, body)

@@ -10,6 +10,8 @@ import type { Frame, Kind } from './schema.js'
 export interface Carrier {
   /** Writes one message; `written` is called when it has left this process, or never if the socket dies first. */
   write (message: Buffer, written: () => void): void
+  /** Whether it has copied the message by then, as one does that masks it. */
+  readonly copies?: boolean
 }
 
 export interface OutboxLimits {
@@ -88,6 +90,8 @@ export class Outbox {
   /** Those of them of whom nothing waits, but of all others too much. */
   readonly #barred = new Set<string>()
   readonly #hold: Hold | null
+  /** Where messages are put together that are copied all the same. */
+  #scratch: Buffer | null = null
   #scheduled: NodeJS.Immediate | null = null
   #held: Timer | null = null
   #pumpedAt = -Infinity
@@ -242,7 +246,8 @@ export class Outbox {
   }
 
   #write (batchLength: number): void {
-    const message = this.#codec.batch(this.#batch, batchLength)
+    if (this.#carrier.copies === true) this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
+    const message = this.#codec.batch(this.#batch, batchLength, this.#scratch)
     this.#batch.length = 0
     const { length } = message
     this.#window.sent(length)
