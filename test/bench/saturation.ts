@@ -7,7 +7,7 @@ import type { Cell, Times } from './rounds.js'
 import { SATURATED, title } from './scenarios.js'
 import type { Run, Scenario } from './scenarios.js'
 import type { Section } from './section.js'
-import { ASYNC, HTTP_PROXY, NAIVE, NET, NGINX, SESSION, TRUNKLINE } from './variants.js'
+import { ASYNC, HTTP_PROXY, NAIVE, NET, NET_CORKED, NGINX, SESSION, TRUNKLINE } from './variants.js'
 import type { Variant } from './variants.js'
 
 /** Clients that never pause, so that the relay has no time to wait: what an event costs at most load, and how many go through. */
@@ -17,7 +17,7 @@ const SMALL: Scenario = { clients: 200, bytes: 200, pace: { window: 4 } }
 const LARGE: Scenario = { clients: 200, bytes: 2048, pace: { window: 4 } }
 const MANY: Scenario = { clients: 2_000, bytes: 200, pace: { window: 4 } }
 
-const ORDER = [TRUNKLINE, SESSION, ASYNC, NET, NGINX, HTTP_PROXY, NAIVE].map(({ name }) => name)
+const ORDER = [TRUNKLINE, SESSION, ASYNC, NET, NET_CORKED, NGINX, HTTP_PROXY, NAIVE].map(({ name }) => name)
 
 interface Wanted {
   scenario: Scenario
@@ -40,9 +40,9 @@ const WANTED: Wanted[] = [
 ]
 
 export const saturation = section({ warmUpMs: 2_000, measureMs: 3_000 }, () => [
-  ...cellsOf(SMALL, [TRUNKLINE, SESSION, ASYNC, NET, NGINX, HTTP_PROXY, NAIVE]),
-  ...cellsOf(LARGE, [TRUNKLINE, NET, NGINX, HTTP_PROXY, NAIVE]),
-  ...cellsOf(MANY, [TRUNKLINE, NET, NGINX, HTTP_PROXY, NAIVE])
+  ...cellsOf(SMALL, [TRUNKLINE, SESSION, ASYNC, NET, NET_CORKED, NGINX, HTTP_PROXY, NAIVE]),
+  ...cellsOf(LARGE, [TRUNKLINE, NET, NET_CORKED, NGINX, HTTP_PROXY, NAIVE]),
+  ...cellsOf(MANY, [TRUNKLINE, NET, NET_CORKED, NGINX, HTTP_PROXY, NAIVE])
 ])
 
 /** @param variants Trunkline, and those that it is to be compared with */

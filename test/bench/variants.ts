@@ -34,5 +34,7 @@ export const NGINX: Variant = { ...oneToOne, name: 'nginx', relay: './relays/ngi
 export const NAIVE: Variant = { ...oneToOne, name: 'naive', relay: './relays/naive.js' }
 /** A floor, not an alternative. */
 export const NET: Variant = { name: 'net', relay: './relays/net.js', echo: './echoes/net.js', link: 'bare', hook: 'none' }
+/** The same with as few system calls as can be: below it there is nothing but another language. */
+export const NET_CORKED: Variant = { ...NET, name: 'net corked', relay: './relays/net-corked.js' }
 /** Of its round trips all is load and media server: what others take beyond it is theirs. */
 export const DIRECT: Variant = { ...oneToOne, name: 'direct', relay: null }
