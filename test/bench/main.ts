@@ -2,7 +2,10 @@ import { nginx } from '../setup/nginx.js'
 import { conduct } from './conduct.js'
 import { fairnessInShort } from './fairness/section.js'
 import { fixedRate } from './fixed-rate.js'
+import { fanOut } from './fan-out/section.js'
 import { growth } from './growth.js'
+import { idle } from './idle/section.js'
+import { joins } from './joins/section.js'
 import { parseOptions, USAGE } from './options.js'
 import type { Options } from './options.js'
 import { WITHOUT_NGINX, quickLook, saturation } from './saturation.js'
@@ -11,7 +14,7 @@ import type { Section } from './section.js'
 /** `npm run bench`: what relaying one media event costs, beside the other ways to do it. */
 
 /** All parts, in the order in which they are run. */
-const sections: Section[] = [saturation, fixedRate, growth, fairnessInShort]
+const sections: Section[] = [saturation, fixedRate, growth, idle, joins, fanOut, fairnessInShort]
 
 /** So many echoes are checked at least where all parts are run. */
 const LEAST_ECHOES = 10_000_000
