@@ -13,10 +13,7 @@ const SHORT_BYTES = 125
 /** A message of at most so many bytes is copied beside others: that costs less than a write of its own. */
 export const COPIED_BYTES = 16 * 1024
 
-const begun: TurnBatch[] = []
-/** Lists of those that have nothing to write: an idle client keeps none. */
-const spare: Messages[] = []
-const SPARE_LISTS = 256
+let begun: TurnBatch[] = []
 
 /**
  * What is written is put together in memory that is used again, if the kernel has taken all of it at once: to get new memory each
@@ -26,9 +23,11 @@ const SPARE_LISTS = 256
 const SCRATCH_BYTES = [4 * 1024, 16 * 1024, 64 * 1024]
 const scratches: Array<Buffer | null> = SCRATCH_BYTES.map(() => null)
 
-interface Messages {
-  readonly data: Buffer[]
-  readonly isBinary: boolean[]
+/** One message, and those behind it: a list in an array would be made anew for each client and turn, or kept for idle ones. */
+interface Message {
+  readonly data: Buffer
+  readonly isBinary: boolean
+  next: Message | null
 }
 
 /**
@@ -39,7 +38,8 @@ interface Messages {
  */
 export class TurnBatch {
   readonly #target: Target
-  #messages: Messages | null = null
+  #first: Message | null = null
+  #last: Message | null = null
   #bytes = 0
   #hasBegun = false
   /** Whether what is written has to wait: then it must not keep more memory than it has bytes. */
@@ -67,24 +67,24 @@ export class TurnBatch {
    * @param waits whether there is more before it than the network takes
    */
   add (data: Buffer, binary: boolean, waits: boolean): void {
-    const messages = this.#messages ??= spare.pop() ?? { data: [], isBinary: [] }
-    messages.data.push(data)
-    messages.isBinary.push(binary)
+    const message: Message = { data, isBinary: binary, next: null }
+    if (this.#last === null) this.#first = message
+    else this.#last.next = message
+    this.#last = message
     this.#bytes += data.length + (data.length > SHORT_BYTES ? 4 : 2)
     this.#waits = waits
   }
 
   /** Writes what there is now. */
   flush (): void {
-    if (this.#messages === null) return
-    const messages = this.#messages
+    if (this.#first === null) return
     const size = this.#bytes
     const scratch = this.#waits ? -1 : SCRATCH_BYTES.findIndex((most) => size <= most)
     const bytes = scratch < 0 ? Buffer.allocUnsafeSlow(size) : scratches[scratch] ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES[scratch]!)
     let at = 0
-    for (let i = 0; i < messages.data.length; i++) {
-      const data = messages.data[i]!
-      bytes[at++] = messages.isBinary[i]! ? BINARY : TEXT
+    for (let message: Message | null = this.#first; message !== null; message = message.next) {
+      const { data } = message
+      bytes[at++] = message.isBinary ? BINARY : TEXT
       if (data.length > SHORT_BYTES) {
         bytes[at++] = SHORT_BYTES + 1
         bytes[at++] = data.length >> 8
@@ -102,11 +102,8 @@ export class TurnBatch {
 
   /** Forgets it. */
   discard (): void {
+    this.#first = this.#last = null
     this.#bytes = 0
-    if (this.#messages === null) return
-    this.#messages.data.length = this.#messages.isBinary.length = 0
-    if (spare.length < SPARE_LISTS) spare.push(this.#messages)
-    this.#messages = null
   }
 
   /** The turn is over. */
@@ -117,6 +114,7 @@ export class TurnBatch {
 }
 
 function flushAll (): void {
-  for (const batch of begun) batch.end()
-  begun.length = 0
+  const batches = begun
+  begun = []
+  for (const batch of batches) batch.end()
 }

@@ -224,7 +224,9 @@ export class End<Event> {
 
   #clear (): void {
     if (this.#head === this.#events.length) {
-      this.#events.length = this.#sizes.length = this.#head = this.#next = this.#settled = 0
+      this.#events = []
+      this.#sizes = []
+      this.#head = this.#next = this.#settled = 0
     } else if (this.#head >= CLEAR_AT && this.#head * 2 >= this.#events.length) {
       this.#events.splice(0, this.#head)
       this.#sizes.splice(0, this.#head)

@@ -116,7 +116,7 @@ export class FairQueue<Item extends Sized> {
       for (let i = Math.max(head, tail - fresh); i < tail; i++) waits(items[i]!)
       line.fresh = 0
     }
-    this.#fresh.length = 0
+    this.#fresh = []
   }
 
   clear (): void {

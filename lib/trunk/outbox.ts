@@ -80,9 +80,9 @@ export class Outbox {
   readonly #observer: OutboxObserver
   readonly #window = new CreditWindow()
   readonly #waiting = new FairQueue<Encoded>()
-  readonly #urgent: Encoded[] = []
+  #urgent: Encoded[] = []
   /** What is put into the message that is being made. */
-  readonly #batch: Encoded[] = []
+  #batch: Encoded[] = []
   /** By peer: the acknowledgement that waits, of which only the latest says anything. */
   readonly #acks = new Map<string, Encoded>()
   /** Peers that are to be told when they may go on. */
@@ -233,7 +233,7 @@ export class Outbox {
       batch.push(urgent)
       length += urgent.length
     }
-    this.#urgent.length = 0
+    if (this.#urgent.length > 0) this.#urgent = []
     while (length < roomBytes) {
       const next = this.#waiting.take(length === 0 ? Infinity : maxBytes - length)
       if (next === undefined) break
@@ -248,7 +248,7 @@ export class Outbox {
   #write (batchLength: number): void {
     if (this.#carrier.copies === true) this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
     const message = this.#codec.batch(this.#batch, batchLength, this.#scratch)
-    this.#batch.length = 0
+    this.#batch = []
     const { length } = message
     this.#window.sent(length)
     this.#carrier.write(message, () => {
