@@ -5,6 +5,7 @@ import { killAll, place } from './processes.js'
 import { echoesFigure, failureFigure, figureTable } from './report.js'
 import type { Figure } from './report.js'
 import type { Section } from './section.js'
+import { whereTables } from './where.js'
 
 /**
  * Runs the parts one after the other, prints what they come to, and leaves it in a file. A part that fails is reported, and the
@@ -38,7 +39,8 @@ export async function conduct (sections: readonly Section[], { rounds, json, pro
 
   if (leastEchoes !== null) figures.push(echoesFigure(runs, leastEchoes))
   figures.push(failureFigure(failures))
-  if (json !== null) writeFileSync(json, JSON.stringify({ figures, runs }, null, 2) + '\n')
+  if (json !== null) writeFileSync(json, JSON.stringify({ node: process.version, date: new Date().toISOString().slice(0, 10), figures, runs }, null, 2) + '\n')
+  if (profileDir !== null) console.log(`\n${whereTables(profileDir)}`)
   console.log(`\n${figureTable(figures)}`)
   return failures
 }

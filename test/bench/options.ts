@@ -9,14 +9,15 @@ export interface Options {
   only: string | null
 }
 
-export const USAGE = `usage: npm run bench -- [fairness | storm] [--quick] [--rounds N] [--json FILE] [--profile DIR] [--only SECTION]
+export const USAGE = `usage: npm run bench -- [fairness | storm | docs] [--quick] [--rounds N] [--json FILE] [--profile DIR] [--only SECTION]
 
   fairness        what a peer that floods, freezes or reads slowly costs the others; else all parts, this one in short
   storm           how thousands come back at once; it has options of its own
+  docs FILE       draw the plots and write the figures of the papers from what a run of all parts has left in FILE
   --quick         a look of a minute
   --rounds N      rounds of all variants, 1 to 100
   --json FILE     leave the figures and all runs there
-  --profile DIR   leave a CPU profile of each relay there; it makes them slower
+  --profile DIR   leave a CPU profile of each relay there, and say where its time went; it makes them slower
   --only SECTION  one part of it`
 
 /**
