@@ -8,10 +8,11 @@ import type { Frame, Kind } from './schema.js'
 
 /** What carries a batch away: the one place that writes to the trunk's socket. */
 export interface Carrier {
-  /** Writes one message; `written` is called when it has left this process, or never if the socket dies first. */
-  write (message: Buffer, written: () => void): void
-  /** Whether it has copied the message by then, as one does that masks it. */
-  readonly copies?: boolean
+  /**
+   * Writes one message; `written` is called when it has left this process, or never if the socket dies first.
+   * @returns whether the message's memory may be used again at once
+   */
+  write (message: Buffer, written: () => void): boolean
 }
 
 export interface OutboxLimits {
@@ -90,7 +91,7 @@ export class Outbox {
   /** Those of them of whom nothing waits, but of all others too much. */
   readonly #barred = new Set<string>()
   readonly #hold: Hold | null
-  /** Where messages are put together that are copied all the same. */
+  /** Where messages are put together, as long as each is gone before the next: new memory for each would cost more than the copying. */
   #scratch: Buffer | null = null
   #scheduled: NodeJS.Immediate | null = null
   #held: Timer | null = null
@@ -246,15 +247,16 @@ export class Outbox {
   }
 
   #write (batchLength: number): void {
-    if (this.#carrier.copies === true) this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
+    this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
     const message = this.#codec.batch(this.#batch, batchLength, this.#scratch)
     this.#batch = []
     const { length } = message
     this.#window.sent(length)
-    this.#carrier.write(message, () => {
+    const isFree = this.#carrier.write(message, () => {
       this.#window.written(length)
       if (!this.#closed && this.#waiting.bytes > 0) this.#schedule()
     })
+    if (!isFree && message.buffer === this.#scratch.buffer) this.#scratch = null
   }
 
   /** @returns bytes of this peer that wait now */
