@@ -1,7 +1,10 @@
-import { isPinning } from './unpinned.js'
+import { WASTE_BYTES, isPinning } from './unpinned.js'
 
 /** Of the bound of all buffers, a part of so many may be kept alive beside what is counted. */
 export const PINNED_PART = 32
+
+/** Of small events that are copied together: as much as an event may keep alive beside itself. */
+const PIECE_BYTES = WASTE_BYTES
 
 /** Who keeps views of what was read. */
 export interface Keeper {
@@ -41,6 +44,7 @@ export class Pins {
 
   /** The keeper has nothing left. */
   forget (keeper: Keeper): void {
+    this.#latest = null
     if (keeper.isPinning) this.#keepers.delete(keeper)
     keeper.isPinning = false
   }
@@ -55,13 +59,31 @@ export class Pins {
   }
 }
 
-/** Copies what keeps more alive than itself: all of it into one piece of memory, since it came together and goes together. */
+/**
+ * Copies what keeps more alive than itself: what is small together with its neighbours, into pieces that no more than one of
+ * them may keep alive, since who acknowledges them may leave out any.
+ */
 export function unpinAll (events: ReadonlyArray<{ data: Buffer }>): void {
-  const pinning = events.filter(({ data }) => isPinning(data))
-  const copy = Buffer.allocUnsafeSlow(pinning.reduce((sum, { data }) => sum + data.length, 0))
+  let piece: Array<{ data: Buffer }> = []
+  let bytes = 0
+  for (const event of events) {
+    if (!isPinning(event.data)) continue
+    if (bytes + event.data.length > PIECE_BYTES) {
+      copy(piece, bytes)
+      piece = []
+      bytes = 0
+    }
+    piece.push(event)
+    bytes += event.data.length
+  }
+  copy(piece, bytes)
+}
+
+function copy (events: Array<{ data: Buffer }>, bytes: number): void {
+  const piece = Buffer.allocUnsafeSlow(bytes)
   let at = 0
-  for (const event of pinning) {
-    copy.set(event.data, at)
-    event.data = copy.subarray(at, at += event.data.length)
+  for (const event of events) {
+    piece.set(event.data, at)
+    event.data = piece.subarray(at, at += event.data.length)
   }
 }

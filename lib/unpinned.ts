@@ -1,5 +1,5 @@
 /** Up to so many further bytes are kept alive with a small event rather than copying it. */
-const WASTE_BYTES = 2048
+export const WASTE_BYTES = 2048
 
 /** Whether more stays alive with these bytes than may. */
 export function isPinning (data: Buffer): boolean {

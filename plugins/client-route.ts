@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from '@fastify/websocket'
+import type { ServerOptions } from 'ws'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lib/clock.js'
 import { CloseCode } from '../lib/close-codes.js'
@@ -9,7 +10,7 @@ import { ClientSocket } from '../lib/dialects/client-socket.js'
 import type { Dialect, Door } from '../lib/dialects/dialect.js'
 import { logThrown } from '../lib/logger.js'
 import type { Settings } from '../lib/options.js'
-import { PINNED_PART, Pins } from '../lib/pins.js'
+import type { Pins } from '../lib/pins.js'
 import type { Admission, CheckedIdentity } from '../lib/relay/admission.js'
 import { RESTART } from '../lib/relay/peer.js'
 import { Refusal, busy, refusalOf } from '../lib/relay/refusal.js'
@@ -27,6 +28,14 @@ export interface RouteContext<Metadata> {
   admission: Admission<FastifyRequest, Metadata>
   connections: Connections
   refused: Refusals
+  /** Of all clients. */
+  pins: Pins
+}
+
+/** What an app has told its own `ws` to do with each message is done by `ws` alone. */
+function wholeBytesOf ({ allowSynchronousEvents = true, skipUTF8Validation = false, maxPayload = 0 }: ServerOptions, messageBytes: number): number {
+  if (!allowSynchronousEvents || skipUTF8Validation) return 0
+  return maxPayload > 0 ? Math.min(maxPayload, messageBytes) : messageBytes
 }
 
 /** In so many groups the clients are pinged, one after the other: all at once would hold everything else up. */
@@ -34,7 +43,7 @@ const HEARTBEAT_STEPS = 100
 
 /** The route of one dialect: who is let in through it, and to whom its sockets are given. */
 export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dialect: Dialect, context: RouteContext<Metadata>): void {
-  const { settings, admission, relay, connections, refused, clock } = context
+  const { settings, admission, relay, connections, refused, pins, clock } = context
   const { limits } = settings
   const heartbeats = new Heartbeats(settings.heartbeat.clientMs, clock, HEARTBEAT_STEPS)
   // Shared: made for each client, they are a part of what it costs.
@@ -43,9 +52,9 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
     heartbeats,
     received: (bytes: number) => relay.received(bytes),
     closed: (client: ClientSocket) => connections.delete(client),
+    wholeBytes: wholeBytesOf(app.websocketServer.options, limits.messageBytes),
     clock
   }
-  const pins = new Pins(limits.bufferedBytes / PINNED_PART)
   const identities = new WeakMap<FastifyRequest, CheckedIdentity<Metadata>>()
   const refusals = new WeakMap<FastifyRequest, Refusal>()
 

@@ -22,6 +22,7 @@ import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
 import type { Driver, TrunkState } from '../lib/relay/media-server.js'
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
+import { PINNED_PART, Pins } from '../lib/pins.js'
 import { Refusals } from '../lib/relay/refusals.js'
 import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
@@ -181,7 +182,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   keepTokensPrivate(app)
 
   const routes: string[] = []
-  const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused }
+  const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused, pins: new Pins(settings.limits.bufferedBytes / PINNED_PART) }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
     const dialect = DIALECTS[name]!

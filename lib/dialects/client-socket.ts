@@ -1,52 +1,19 @@
+import { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { WebSocket } from 'ws'
 import type { Clock, Timer } from '../clock.js'
 import { CloseCode, fitReason, isSendable, mayReconnect } from '../close-codes.js'
-import type { Heartbeat, Heartbeats, HeartbeatTarget } from '../heartbeat.js'
+import type { Heartbeat, HeartbeatTarget } from '../heartbeat.js'
 import type { Logger } from '../logger.js'
 import { Brake } from '../relay/brake.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { unpinned } from '../unpinned.js'
+import type { SocketContext, SocketLimits, SocketObserver } from './socket-observer.js'
 import { Throttle } from './throttle.js'
-import type { ThrottleCounts, ThrottleLimits, ThrottleTarget } from './throttle.js'
+import type { ThrottleTarget } from './throttle.js'
 import { COPIED_BYTES, TurnBatch } from './turn-batch.js'
 import { WholeFrames } from './whole-frames.js'
-
-export interface SocketLimits extends ThrottleLimits {
-  /** Bytes of one message from the client. */
-  messageBytes: number
-  /** Bytes that a client may send before it is let in, in one message. */
-  preAuthBytes: number
-  /** Bytes that wait unsent for one client. */
-  downlinkBytes: number
-  /** Milliseconds for a closed socket to say goodbye before it is cut. */
-  closeMs: number
-}
-
-export interface SocketContext {
-  /** Those of all sockets. */
-  counts: ThrottleCounts
-  heartbeats: Heartbeats
-  /** So many bytes have come in, and may be buffered from then on. */
-  received: (bytes: number) => void
-  /** It is gone; whoever has it knows. */
-  closed: (socket: ClientSocket) => void
-  clock: Clock
-  log: Logger
-}
-
-/** What a socket tells its dialect. */
-export interface SocketObserver {
-  message (data: Buffer, binary: boolean): void
-  /** Once for each heartbeat. */
-  beat? (): void
-  /** The socket is closed in so many milliseconds, or at once by others: for clients that can be told. */
-  draining? (afterMs: number): void
-  /** The socket is to be closed, after what is under way; absent: at once. `forGood`: nobody comes back to this process. */
-  retire? (reason: LeaveReason, forGood: boolean): void
-  /** The socket is gone or useless; called exactly once, at the first sign. */
-  ended (reason: LeaveReason): void
-}
 
 /** What framing may add to a message that is just small enough, for the count of raw bytes. */
 const FRAMING_BYTES = 1024
@@ -84,7 +51,7 @@ export class ClientSocket implements HeartbeatTarget {
   /** Bytes of a message under way that is larger than what may wait. */
   #oversize = 0
 
-  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, { counts, heartbeats, received, closed, clock, log }: SocketContext) {
+  constructor (socket: WebSocket, raw: Socket | undefined, limits: SocketLimits, { counts, heartbeats, received, closed, wholeBytes, clock, log }: SocketContext<ClientSocket>) {
     this.#socket = socket
     this.#raw = raw
     this.#limits = limits
@@ -93,19 +60,24 @@ export class ClientSocket implements HeartbeatTarget {
     this.#received = received
     this.#forget = closed
     this.#messageBytes = limits.messageBytes
-    this.#batch = raw === undefined ? null : new TurnBatch(raw)
+    this.#batch = raw === undefined ? null : new TurnBatch(raw, socket, raw instanceof TcpSocket && !(raw instanceof TLSSocket))
     this.#brake = new Brake(socket)
     this.#heartbeat = heartbeats.watch(this)
     this.#throttle = new Throttle(limits, clock, counts, new Slowdown(this, this.#brake))
-    this.#frames = raw === undefined
+    // What is compressed is told of later, too.
+    this.#frames = raw === undefined || wholeBytes === 0 || socket.extensions !== ''
       ? null
-      : WholeFrames.of(raw, limits.messageBytes, {
+      : WholeFrames.of(raw, wholeBytes, {
         message: (data, binary) => this.#message(data, binary),
-        invalid: () => this.#broken(Object.assign(new Error('a text that is not UTF-8'), { code: 'WS_ERR_INVALID_UTF8' }))
+        // The client's answer to our close goes to ws all the same.
+        invalid: () => { if (this.#state === 'open') this.#broken(Object.assign(new Error('a text that is not UTF-8'), { code: 'WS_ERR_INVALID_UTF8' })) }
       })
     socket.on('message', (data, binary) => this.#message(data as Buffer, binary))
     // What is wrong is told by the close that follows: ws has already answered with the right code.
-    socket.on('error', (error: Error & { code?: string }) => this.#broken(error))
+    socket.on('error', (error: Error & { code?: string }) => {
+      this.#frames?.stop()
+      this.#broken(error)
+    })
     socket.on('close', (code, reason) => this.#closed(code, reason.toString()))
   }
 
@@ -284,7 +256,6 @@ export class ClientSocket implements HeartbeatTarget {
     const code = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
       ? CloseCode.messageTooBig
       : error.code === 'WS_ERR_INVALID_UTF8' ? CloseCode.invalidText : error.code?.startsWith('WS_ERR') === true ? CloseCode.protocolError : 1006
-    this.#frames?.stop()
     this.#log.info({ err: error }, 'the client broke the connection')
     this.#end({ code, reason: error.message, cause: code === 1006 ? 'link lost' : 'bad message' })
     // ws has said goodbye already: this is what sees to it that the connection ends.

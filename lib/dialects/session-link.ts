@@ -11,9 +11,10 @@ import { refusalOf } from '../relay/refusal.js'
 import type { Refusal } from '../relay/refusal.js'
 import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, SKIP, ackMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
 import type { BackendControl } from '../session/messages.js'
-import type { ClientSocket, SocketObserver } from './client-socket.js'
+import type { ClientSocket } from './client-socket.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
+import type { SocketObserver } from './socket-observer.js'
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 

@@ -5,6 +5,12 @@ interface Target {
   readonly writableLength: number
 }
 
+/** Of a WebSocket, whether anything may be said on it. */
+interface WebSocketState {
+  readonly readyState: number
+  readonly OPEN: number
+}
+
 /** A final frame that is not compressed (RFC 6455, section 5.2), of text or of bytes. */
 const TEXT = 0x81
 const BINARY = 0x82
@@ -18,7 +24,7 @@ let begun: TurnBatch[] = []
 /**
  * What is written is put together in memory that is used again, if the kernel has taken all of it at once: to get new memory each
  * time, and have it collected, costs more than the copying. One for each of these sizes, so that a write which the kernel does
- * not take keeps no more than four times its bytes.
+ * not take keeps no more than 4 KiB, or four times its bytes.
  */
 const SCRATCH_BYTES = [4 * 1024, 16 * 1024, 64 * 1024]
 const scratches: Array<Buffer | null> = SCRATCH_BYTES.map(() => null)
@@ -38,6 +44,8 @@ interface Message {
  */
 export class TurnBatch {
   readonly #target: Target
+  readonly #webSocket: WebSocketState
+  readonly #reuses: boolean
   #first: Message | null = null
   #last: Message | null = null
   #bytes = 0
@@ -45,8 +53,14 @@ export class TurnBatch {
   /** Whether what is written has to wait: then it must not keep more memory than it has bytes. */
   #waits = false
 
-  constructor (target: Target) {
+  /**
+   * @param webSocket above the target: what it says of itself counts
+   * @param reuses whether the target is with the kernel as soon as it says so: a socket of TCP, with nothing between
+   */
+  constructor (target: Target, webSocket: WebSocketState, reuses: boolean) {
     this.#target = target
+    this.#webSocket = webSocket
+    this.#reuses = reuses
   }
 
   /** Bytes that are not written yet. */
@@ -78,8 +92,13 @@ export class TurnBatch {
   /** Writes what there is now. */
   flush (): void {
     if (this.#first === null) return
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) {
+      // `ws` has said goodbye meanwhile: nothing comes after that.
+      this.discard()
+      return
+    }
     const size = this.#bytes
-    const scratch = this.#waits ? -1 : SCRATCH_BYTES.findIndex((most) => size <= most)
+    const scratch = this.#waits || !this.#reuses ? -1 : SCRATCH_BYTES.findIndex((most) => size <= most)
     const bytes = scratch < 0 ? Buffer.allocUnsafeSlow(size) : scratches[scratch] ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES[scratch]!)
     let at = 0
     for (let message: Message | null = this.#first; message !== null; message = message.next) {
@@ -116,5 +135,12 @@ export class TurnBatch {
 function flushAll (): void {
   const batches = begun
   begun = []
-  for (const batch of batches) batch.end()
+  for (const batch of batches) {
+    try {
+      batch.end()
+    } catch (error) {
+      // Out of here it would be the end of the others' batches too.
+      process.nextTick(() => { throw error })
+    }
+  }
 }

@@ -39,7 +39,7 @@ export function unmask (bytes: Buffer, start: number, end: number): Buffer {
 
 /** `bufferutil` is optional, for `ws` too, and obeys the same variable. */
 function load (): Unmask | null {
-  if (process.env.WS_NO_BUFFER_UTIL !== undefined) return null
+  if ((process.env.WS_NO_BUFFER_UTIL ?? '') !== '') return null
   try {
     return (createRequire(import.meta.url)('bufferutil') as { unmask: Unmask }).unmask
   } catch {

@@ -40,6 +40,8 @@ export interface ChannelOptions {
   clock: Clock
   /** How long frames may be held for others, in milliseconds; absent: no longer than the turn. */
   holdMs?: number
+  /** Whether this is the side that masks what it sends: the one that has connected (RFC 6455, section 5.1). */
+  masks?: boolean
 }
 
 /** What a channel tells its owner. Nothing is told after `closed`. */
@@ -76,7 +78,7 @@ export class Channel {
    * @param socket an open WebSocket
    * @param bytesRead the counter of the TCP socket below it, by which the heartbeat judges
    */
-  constructor (socket: WebSocket, bytesRead: () => number, { codec, limits, clock, holdMs = 0 }: ChannelOptions, observer: ChannelObserver) {
+  constructor (socket: WebSocket, bytesRead: () => number, { codec, limits, clock, holdMs = 0, masks = false }: ChannelOptions, observer: ChannelObserver) {
     this.#socket = socket
     this.#codec = codec
     this.#clock = clock
@@ -86,8 +88,8 @@ export class Channel {
     this.#outbox = new Outbox(codec, {
       write: (message, written) => {
         socket.send(message, { binary: codec.binary, compress: false }, (error) => { if (error == null) written() })
-        // All of it is with the kernel.
-        return socket.bufferedAmount === 0
+        // It was copied when it was masked, or else may be with the kernel: which only the side knows that has made the socket.
+        return masks && socket.bufferedAmount === 0
       }
     }, this.#limits, {
       relieved: (peerId) => observer.relieved(peerId),

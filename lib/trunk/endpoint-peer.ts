@@ -1,64 +1,14 @@
 import { EventEmitter, captureRejectionSymbol } from 'node:events'
-import type { Clock, Timer } from '../clock.js'
+import type { Timer } from '../clock.js'
 import { CloseCode, isSendable } from '../close-codes.js'
 import { unpinAll } from '../pins.js'
-import type { Keeper, Pins } from '../pins.js'
+import type { Keeper } from '../pins.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End } from '../session/end.js'
-import type { Acked, EndLimits } from '../session/end.js'
+import type { Acked } from '../session/end.js'
 import type { Channel } from './channel.js'
 import { EndpointAttachment } from './endpoint-attachment.js'
-
-export interface EndpointPeerEvents {
-  /** One media event from the client, as the backend's hooks left it. The bytes are a view: copy them to keep them. */
-  mediaEvent: [data: Buffer, binary: boolean]
-  /** The client's link, or the trunk, is lost. What is sent now waits; `attach` or `close` follows within the window. */
-  detach: []
-  /** The client is back. Nothing was lost. */
-  attach: []
-  /** What `send` said had to wait is on its way. */
-  drain: []
-  /** The peer is over, for whatever reason; emitted exactly once. */
-  close: [status: { code: number, reason: string }]
-}
-
-/** What of an asking is kept with the session that it got. */
-export interface Asked {
-  key: string
-  asker: string
-  turn: number
-}
-
-export interface EndpointPeerIdentity<Metadata> {
-  id: string
-  roomId: string
-  metadata: Metadata
-  key: string
-  /** With what it was asked for. */
-  asked: Asked
-}
-
-export interface SessionOptions {
-  /** How long a detached session is held, in milliseconds; 0: there are none. */
-  windowMs: number
-  /** Bytes that may be unacknowledged in each direction. */
-  windowBytes: number
-  limits: EndLimits
-}
-
-/** What a peer needs of its endpoint. */
-export interface EndpointPeerOwner {
-  readonly clock: Clock
-  readonly session: SessionOptions
-  /** Of all peers. */
-  readonly pins: Pins
-  /** The peer is over. */
-  gone (): void
-  /** So many bytes are kept from now on. */
-  received (bytes: number): void
-  /** A listener of the app threw. */
-  failed (error: unknown): void
-}
+import type { Asked, EndpointPeerEvents, EndpointPeerIdentity, EndpointPeerOwner } from './endpoint-peer-owner.js'
 
 interface Sent {
   data: Buffer

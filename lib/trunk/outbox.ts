@@ -93,6 +93,7 @@ export class Outbox {
   readonly #hold: Hold | null
   /** Where messages are put together, as long as each is gone before the next: new memory for each would cost more than the copying. */
   #scratch: Buffer | null = null
+  #isQuick = false
   #scheduled: NodeJS.Immediate | null = null
   #held: Timer | null = null
   #pumpedAt = -Infinity
@@ -247,7 +248,7 @@ export class Outbox {
   }
 
   #write (batchLength: number): void {
-    this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
+    if (this.#isQuick) this.#scratch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
     const message = this.#codec.batch(this.#batch, batchLength, this.#scratch)
     this.#batch = []
     const { length } = message
@@ -256,7 +257,9 @@ export class Outbox {
       this.#window.written(length)
       if (!this.#closed && this.#waiting.bytes > 0) this.#schedule()
     })
-    if (!isFree && message.buffer === this.#scratch.buffer) this.#scratch = null
+    // One that has to wait must not keep more than it is.
+    this.#isQuick = isFree
+    if (!isFree) this.#scratch = null
   }
 
   /** @returns bytes of this peer that wait now */

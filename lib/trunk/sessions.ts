@@ -10,7 +10,7 @@ import { sameSecret } from '../secrets.js'
 import type { Channel } from './channel.js'
 import { EndpointPeer } from './endpoint-peer.js'
 import { EndpointRefusal } from './endpoint-refusal.js'
-import type { SessionOptions } from './endpoint-peer.js'
+import type { SessionOptions } from './endpoint-peer-owner.js'
 import { frame } from './schema.js'
 import type { Bodies } from './schema.js'
 

@@ -189,7 +189,7 @@ export class Trunk {
       return
     }
     const channel = new Channel(socket, () => upgrade.socket.bytesRead, {
-      codec, clock, holdMs, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
+      codec, clock, holdMs, masks: true, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
     }, {
       frames: (frames) => this.#frames(frames),
       relieved: (peerId) => this.#observer.relieved(peerId),

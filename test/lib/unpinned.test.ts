@@ -6,7 +6,7 @@ import type { Attachment, AttachmentReceiver, MediaServer, OpenRequest } from '.
 import { ManualClock } from '../../lib/testing/index.js'
 import type { Channel } from '../../lib/trunk/channel.js'
 import { EndpointPeer } from '../../lib/trunk/endpoint-peer.js'
-import type { EndpointPeerOwner } from '../../lib/trunk/endpoint-peer.js'
+import type { EndpointPeerOwner } from '../../lib/trunk/endpoint-peer-owner.js'
 import { Pins } from '../../lib/pins.js'
 import { unpinned } from '../../lib/unpinned.js'
 

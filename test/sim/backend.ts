@@ -142,6 +142,7 @@ export class Backend extends Process {
       heartbeats: this.#heartbeats,
       received: (bytes) => this.relay.received(bytes),
       closed: (socket) => this.#connections.delete(socket),
+      wholeBytes: 0,
       clock: this.clock,
       log: silentLogger
     })

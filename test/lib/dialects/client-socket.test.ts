@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import t from 'tap'
 import { ClientSocket } from '../../../lib/dialects/client-socket.js'
-import type { SocketLimits } from '../../../lib/dialects/client-socket.js'
+import type { SocketLimits } from '../../../lib/dialects/socket-observer.js'
 import { Heartbeats } from '../../../lib/heartbeat.js'
 import { silentLogger } from '../../../lib/logger.js'
 import { ManualClock } from '../../../lib/testing/index.js'
@@ -13,6 +13,7 @@ class StubSocket extends EventEmitter {
   readonly OPEN = 1
   readyState = 1
   bufferedAmount = 0
+  readonly extensions = ''
   isPaused = false
   readonly sent: Buffer[] = []
   readonly log: string[] = []
@@ -36,7 +37,7 @@ function serve ({ heartbeatMs = 60_000, ...limits }: Partial<SocketLimits> & { h
     messageBytes: 1_000, preAuthBytes: 100, downlinkBytes: 10_000, closeMs: 500, messagesPerSecond: 10, messageBurst: 3, pausedMs: 10_000, ...limits
   }
   const socket = new ClientSocket(stub as unknown as WebSocket, raw, all, {
-    counts, heartbeats: new Heartbeats(heartbeatMs, clock, 10), received () {}, closed () {}, clock, log: silentLogger
+    counts, heartbeats: new Heartbeats(heartbeatMs, clock, 10), received () {}, closed () {}, wholeBytes: 0, clock, log: silentLogger
   })
   socket.observe({ message: (data) => heard.push(data.toString()), ended: ({ code, cause }) => ended.push(`${code} ${cause}`) })
   const say = (...messages: string[]): void => { for (const message of messages) stub.emit('message', Buffer.from(message), false) }

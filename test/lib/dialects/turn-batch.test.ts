@@ -7,6 +7,8 @@ const turn = async (): Promise<void> => await new Promise((resolve) => setImmedi
 
 /** A socket of which the kernel takes all at once, or nothing for now. */
 class Target {
+  readonly OPEN = 1
+  readyState = 1
   takesAll = true
   readonly written: Buffer[] = []
   #waiting: Buffer[] = []
@@ -45,7 +47,7 @@ class Target {
 
 t.test('all of a turn leaves in one write', async (t) => {
   const target = new Target()
-  const batch = new TurnBatch(target)
+  const batch = new TurnBatch(target, target, true)
   t.ok(batch.begin())
   batch.add(Buffer.from('a'), false, false)
   t.notOk(batch.begin())
@@ -61,6 +63,11 @@ t.test('all of a turn leaves in one write', async (t) => {
   batch.discard()
   await turn()
   t.equal(target.written.length, 1, 'what was discarded is not written')
+  batch.begin()
+  batch.add(Buffer.from('d'), false, false)
+  target.readyState = 2
+  await turn()
+  t.equal(target.written.length, 1, 'nothing comes after a goodbye')
 })
 
 t.test('whatever is sent to whom, and whatever the network takes: each message arrives whole and in order', async () => {
@@ -72,7 +79,7 @@ t.test('whatever is sent to whom, and whatever the network takes: each message a
   )
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
     const targets = [new Target(), new Target(), new Target()]
-    const batches = targets.map((target) => new TurnBatch(target))
+    const batches = targets.map((target) => new TurnBatch(target, target, true))
     const sent: Array<Array<[boolean, string]>> = [[], [], []]
     let n = 0
     for (const step of steps) {
