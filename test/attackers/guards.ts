@@ -65,7 +65,7 @@ export const guards: Guard[] = [
 
   one('attackers/sessions', 'session key guessing', 'lib/relay/title.js', 'return sameSecret(key, this.#key)', 'return key.length === this.#key.length || sameSecret(key, this.#key)'),
   one('attackers/sessions', 'session key guessing', 'lib/trunk/sessions.js', 'asked.resumeOnly ? refuse(CloseCode.mediaServerReset', 'false ? refuse(CloseCode.mediaServerReset'),
-  one('attackers/sessions', 'forged peer_id, protobuf', 'lib/trunk/frames.js', 'writeVarint(head, event.length, at);', 'writeVarint(head, 0, at);'),
+  one('attackers/sessions', 'forged peer_id, protobuf', 'lib/trunk/frames.js', 'return writeVarint(target, event.length, at);', 'return writeVarint(target, 0, at);'),
   one('attackers/sessions', 'forged peer_id, json', 'lib/trunk/json-frames.js', "case 'binary': return frame.body.toString('base64');", "case 'binary': return frame.body.toString('latin1');"),
   {
     // The media server ends the older session too: either is enough.
