@@ -2,7 +2,6 @@ import { EventEmitter, captureRejectionSymbol } from 'node:events'
 import type { Timer } from '../clock.js'
 import { CloseCode, isSendable } from '../close-codes.js'
 import { unpinAll } from '../pins.js'
-import type { Keeper } from '../pins.js'
 import { Acknowledger } from '../session/acknowledger.js'
 import { End } from '../session/end.js'
 import type { Acked } from '../session/end.js'
@@ -16,7 +15,7 @@ interface Sent {
 }
 
 /** One client, as the media server sees it: its session, and this server's end of it. */
-export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> implements Keeper {
+export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerEvents> {
   /** The `peer_id`: given by the backend, unique on this media server. */
   readonly id: string
   readonly roomId: string

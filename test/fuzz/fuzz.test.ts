@@ -28,8 +28,8 @@ t.test('a short run finds nothing', { timeout: 120_000 }, async (t) => {
 /** What it has to report, each with a check taken out of a built copy. */
 const MUTATIONS = [
   { name: 'what was malformed', file: 'lib/trunk/channel.js', find: 'catch (error) {\n            this.close(CloseCode.protocolError, error.message);', put: 'catch (error) {\n            throw error;', expected: /uncaughtException: .*not a valid message/ },
-  { name: 'whose event it was', file: 'lib/trunk/frames.js', find: 'peerId = reader.string();', put: "peerId = reader.string().replace(/^victim-\\d-.*/, () => globalThis.last ?? ''); if (peerId.startsWith('canary')) globalThis.last = peerId;", expected: /canary/ },
-  { name: 'who has gone', file: 'plugins/client-route.js', find: "socket.once('close', () => connections.delete(client));", put: '', expected: /somebody is left/ }
+  { name: 'whose event it was', file: 'lib/trunk/frames.js', find: 'peerId = readPeerId(reader, message);', put: "peerId = readPeerId(reader, message).replace(/^victim-\\d-.*/, () => globalThis.last ?? ''); if (peerId.startsWith('canary')) globalThis.last = peerId;", expected: /canary/ },
+  { name: 'who has gone', file: 'plugins/client-route.js', find: 'closed: (client) => connections.delete(client),', put: 'closed: () => {},', expected: /somebody is left/ }
 ]
 
 for (const { name, file, find, put, expected } of MUTATIONS) {
