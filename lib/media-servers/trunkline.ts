@@ -4,10 +4,10 @@ import type { Logger } from '../logger.js'
 import type {
   Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, Status
 } from '../relay/media-server.js'
+import type { Dial } from '../trunk/dialer.js'
 import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
 import { Trunk } from '../trunk/trunk.js'
-import type { Dial } from '../trunk/trunk.js'
 import { HeldSessions } from './held-sessions.js'
 import { TrunkAttachment } from './trunk-attachment.js'
 
