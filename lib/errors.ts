@@ -61,6 +61,10 @@ export const HookResultError = createError<[string, string]>(
 
 export const NoticeError = createError<[string]>('TRK_ERR_NOTICE', 'a notification that cannot be told: %s', 500, TypeError)
 
+export const TrunkDownError = createError<[]>('TRK_ERR_TRUNK_DOWN', 'the media server cannot be reached now: wait for onTrunk to say up, and try again', 503)
+
+export const JanusRefusedError = createError<[string, number]>('TRK_ERR_JANUS', 'Janus refuses: %s (%d)', 502)
+
 // Peers
 
 export const IdentityError = createError<[string]>(

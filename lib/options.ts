@@ -153,9 +153,19 @@ function checkOrigins (origins: Settings['origins']): void {
 function checkMediaServer (mediaServer: unknown): void {
   if (typeof mediaServer !== 'object' || mediaServer === null) throw new OptionError('mediaServer', "must be { url: 'ws://...', token }, or a driver")
   if (typeof (mediaServer as { create?: unknown }).create === 'function') return
-  refuseUnknown(mediaServer as Record<string, unknown>, ServerSchema, 'mediaServer.')
-  refuseInvalid(mediaServer, ServerSchema, 'mediaServer.')
-  const { url, headers = {}, token } = mediaServer as { url: string, headers?: Record<string, string>, token?: unknown }
+  checkData(mediaServer as Record<string, unknown>, ServerSchema, 'mediaServer.')
+  checkAddress(mediaServer as Address, ['token'])
+}
+
+/** Where a media server is, and what lets us in. */
+interface Address {
+  url: string
+  headers?: Record<string, string>
+}
+
+/** What the schema of a driver cannot say. @param secrets names of options that are a secret, or a function that answers one */
+export function checkAddress (address: Address, secrets: string[]): void {
+  const { url, headers = {} } = address
   if (!URL.canParse(url) || new URL(url).hash !== '') throw new OptionError('mediaServer.url', `must be a URL such as 'ws://host:port/path', not '${url}'`)
   for (const [name, value] of Object.entries(headers)) {
     try {
@@ -165,7 +175,20 @@ function checkMediaServer (mediaServer: unknown): void {
       throw new OptionError('mediaServer.headers', `cannot be sent: ${(error as Error).message}`)
     }
   }
-  if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') throw new OptionError('mediaServer.token', 'must be a string, or a function that answers one')
+  for (const name of secrets) {
+    const secret = (address as unknown as Record<string, unknown>)[name]
+    if (secret !== undefined && typeof secret !== 'string' && typeof secret !== 'function') throw new OptionError(`mediaServer.${name}`, 'must be a string, or a function that answers one')
+  }
+}
+
+/**
+ * Checks options that are data.
+ * @throws UnknownOptionError with the nearest option that there is
+ * @throws OptionError a value that cannot be
+ */
+export function checkData (given: Record<string, unknown>, schema: Type.TObject, prefix: string): void {
+  refuseUnknown(given, schema, prefix)
+  refuseInvalid(given, schema, prefix)
 }
 
 function refuseUnknown (given: Record<string, unknown>, schema: Type.TObject, prefix: string, further: string[] = []): void {

@@ -6,3 +6,8 @@ export function sameSecret (shown: string, secret: string): boolean {
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(hash(shown), hash(secret))
 }
+
+/** A URL as it may be logged: without a name, a password and a query. */
+export function withoutSecrets (url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '')
+}

@@ -219,6 +219,8 @@ export default trunkline
 export { CloseCode } from '../lib/close-codes.js'
 export type { Clock, Timer } from '../lib/clock.js'
 export type { Logger } from '../lib/logger.js'
+export { janus } from '../lib/media-servers/janus.js'
+export type { JanusOptions } from '../lib/media-servers/janus.js'
 export { trunklineServer } from '../lib/media-servers/trunkline.js'
 export type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 export type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, TokenOptions } from '../lib/options.js'

@@ -119,8 +119,19 @@ export class HeldSession implements AttachmentReceiver, Keeper {
   detach (from: HeldAttachment): void {
     if (from !== this.#attachment) return
     this.#end.detach()
+    this.#awaitClient()
+  }
+
+  /** Every attachment is void: its client hears so from the relay. */
+  trunkDown (): void {
     this.#window?.cancel()
-    this.#window = this.#options.clock.after(this.#options.windowMs, () => this.end({ code: CloseCode.normal, reason: 'the client did not come back' }))
+    this.#end.detach()
+    this.#receiver = this.#attachment = null
+  }
+
+  /** Whoever wants it asks for it now. */
+  trunkUp (): void {
+    if (this.#attachment === null) this.#awaitClient()
   }
 
   leave (from: HeldAttachment, status: Status): void {
@@ -131,6 +142,8 @@ export class HeldSession implements AttachmentReceiver, Keeper {
 
   opened (_answer: OpenAnswer): void {
     const { windowBytes } = this.#options
+    // The trunk was lost meanwhile: its client asks anew.
+    if (this.#attachment === null) return
     this.#end.attach({ received: 0, windowBytes })
     this.#receiver?.opened({ key: this.key, resumed: false, received: 0, windowBytes })
     this.#flush()
@@ -165,6 +178,11 @@ export class HeldSession implements AttachmentReceiver, Keeper {
     const receiver = this.#receiver
     this.forget()
     receiver?.closed(status)
+  }
+
+  #awaitClient (): void {
+    this.#window?.cancel()
+    this.#window = this.#options.clock.after(this.#options.windowMs, () => this.end({ code: CloseCode.normal, reason: 'the client did not come back' }))
   }
 
   #attach (receiver: AttachmentReceiver): HeldAttachment {

@@ -11,15 +11,19 @@ const PINNED_BYTES = 16 * 1024 * 1024
 
 /**
  * Holds sessions for a media server that keeps none itself: it never learns that a client lost its link and came back. They
- * live in this process and end with the trunk. Where the media server does keep sessions, this is not in the way.
+ * live in this process and end with the trunk, unless what they stand for outlives it. Where the media server does keep sessions
+ * this is not in the way.
  */
 export class HeldSessions implements MediaServer {
   readonly #inner: MediaServer
   readonly #options: HoldOptions
+  readonly #outlivesTrunk: boolean
   readonly #sessions = new Map<string, HeldSession>()
 
-  constructor (inner: MediaServer, options: Omit<HoldOptions, 'pins'>) {
+  /** @param options.outlivesTrunk whether the inner one's sessions do, and so those that are held for it */
+  constructor (inner: MediaServer, options: Omit<HoldOptions, 'pins'> & { outlivesTrunk?: boolean }) {
     this.#inner = inner
+    this.#outlivesTrunk = options.outlivesTrunk ?? false
     this.#options = { ...options, pins: new Pins(PINNED_BYTES) }
   }
 
@@ -32,14 +36,16 @@ export class HeldSessions implements MediaServer {
   }
 
   get keepsSessions (): boolean {
-    return this.#inner.keepsSessions
+    return this.#outlivesTrunk || this.#inner.keepsSessions
   }
 
   start (observer: MediaServerObserver): void {
     this.#inner.start({
       ...observer,
       state: (state) => {
-        if (state.state !== 'up') this.#forgetAll()
+        if (state.state === 'up') for (const session of this.#sessions.values()) session.trunkUp()
+        else if (this.#outlivesTrunk) for (const session of this.#sessions.values()) session.trunkDown()
+        else this.#forgetAll()
         observer.state(state)
       }
     })
@@ -52,8 +58,8 @@ export class HeldSessions implements MediaServer {
     if (resumeOnly && !this.#inner.keepsSessions) return refusedLater(receiver, { code: CloseCode.mediaServerReset, reason: 'the session is gone' })
     if (held !== undefined && key !== '') return refusedLater(receiver, { code: CloseCode.replaced, reason: 'a newer session has this peer' })
     held?.end({ code: CloseCode.replaced, reason: 'replaced by a newer session' })
-    // Of a client that cannot come back nothing need be kept.
-    if (this.#inner.keepsSessions || !resumable || this.#options.windowMs === 0) return this.#inner.open(request, receiver)
+    // Of a client that cannot come back nothing need be kept, unless its trunk can.
+    if (this.#inner.keepsSessions || (!resumable && !this.#outlivesTrunk) || this.#options.windowMs === 0) return this.#inner.open(request, receiver)
     const session = new HeldSession(request, randomBytes(18).toString('base64url'), this.#options, () => {
       if (this.#sessions.get(peerId) === session) this.#sessions.delete(peerId)
     })
@@ -62,7 +68,8 @@ export class HeldSessions implements MediaServer {
   }
 
   leave (session: { peerId: string, key: string }, status: Status): void {
-    this.#inner.leave(session, status)
+    if (this.#inner.keepsSessions) this.#inner.leave(session, status)
+    else this.#endIf(session, status)
   }
 
   stats (): MediaServerStats {
@@ -71,6 +78,11 @@ export class HeldSessions implements MediaServer {
 
   stop (): Promise<void> {
     return this.#inner.stop()
+  }
+
+  #endIf ({ peerId, key }: { peerId: string, key: string }, status: Status): void {
+    const held = this.#sessions.get(peerId)
+    if (held !== undefined && sameSecret(key, held.key)) held.end(status)
   }
 
   #forgetAll (): void {

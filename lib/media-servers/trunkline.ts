@@ -8,6 +8,7 @@ import type { Dial } from '../trunk/dialer.js'
 import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
 import { Trunk } from '../trunk/trunk.js'
+import { withoutSecrets } from '../secrets.js'
 import { HeldSessions } from './held-sessions.js'
 import { TrunkAttachment } from './trunk-attachment.js'
 
@@ -231,11 +232,6 @@ class TrunklineServer implements MediaServer {
       attachments.clear()
     }
   }
-}
-
-/** A URL as it may be logged. */
-function withoutSecrets (url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '')
 }
 
 /** What is dropped for having crossed something on its way. */

@@ -1,0 +1,21 @@
+import type { Driver } from '../relay/media-server.js'
+import { HeldSessions } from './held-sessions.js'
+import { checkJanusOptions } from './janus/options.js'
+import type { JanusOptions } from './janus/options.js'
+import { JanusServer } from './janus/server.js'
+
+/**
+ * A Janus WebRTC Server behind the trunk: one WebSocket of its API for all clients, each with a session of its own that nobody else
+ * can use. For the option `mediaServer`.
+ * @throws UnknownOptionError
+ * @throws OptionError
+ */
+export function janus (options: JanusOptions): Driver {
+  const checked = checkJanusOptions(options)
+  return {
+    name: 'janus',
+    create: (context) => new HeldSessions(new JanusServer(checked, context), { ...context, windowMs: context.resumeMs, outlivesTrunk: true })
+  }
+}
+
+export type { JanusOptions } from './janus/options.js'

@@ -1,0 +1,75 @@
+import Type from 'typebox'
+import Value from 'typebox/value'
+import { OptionError } from '../../errors.js'
+import { checkAddress, checkData } from '../../options.js'
+import type { Dial } from '../../trunk/dialer.js'
+
+/** What `janus()` takes. */
+export interface JanusOptions {
+  /** Of the WebSocket of the Janus API: `ws://` or `wss://`. */
+  url: string
+  /** `api_secret` of Janus's configuration; a function is asked anew at each connection. */
+  apiSecret?: string | (() => string | Promise<string>)
+  /** A token, where Janus has `token_auth` instead; a function is asked anew at each connection. */
+  token?: string | (() => string | Promise<string>)
+  /** Plugins that clients may attach to, default `['janus.plugin.videoroom']`. The first is that of plain clients. */
+  plugins?: string[]
+  /** Handles of one client at most, default 32. */
+  handles?: number
+  /** How long Janus may take to answer a request, default 10 000 ms. Beyond: the client gets an error 490. */
+  requestMs?: number
+  /** How long Janus hears nothing of a session at most; default 20 000 ms, or a third of Janus's own timeouts. */
+  keepaliveMs?: number
+  /** Bytes of one request at most, default 128 KiB. Beyond: the client is closed with 1009. */
+  messageBytes?: number
+  /** Bytes of one message of Janus at most, default 1 MiB. Beyond: the connection is made anew. */
+  receivedBytes?: number
+  /** Certificate authorities for `wss://` beside the system's own, in PEM. */
+  ca?: string | Buffer | Array<string | Buffer>
+  /** Further headers of the upgrade. */
+  headers?: Record<string, string>
+  /** Backoff with full jitter, default `{ baseMs: 250, maxMs: 5000 }`. */
+  retry?: { baseMs?: number, maxMs?: number }
+  /** @internal For tests. */
+  dial?: Dial
+  /** @internal For tests. */
+  random?: () => number
+}
+
+const JanusSchema = Type.Object({
+  url: Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' }),
+  apiSecret: Type.Optional(Type.Unknown()),
+  token: Type.Optional(Type.Unknown()),
+  plugins: Type.Array(Type.String({ pattern: '^[\\w.-]+$' }), { minItems: 1, default: ['janus.plugin.videoroom'], wanted: "must be an array of names such as 'janus.plugin.videoroom'" }),
+  handles: Type.Integer({ minimum: 1, default: 32 }),
+  requestMs: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, default: 10_000 }),
+  keepaliveMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1 })),
+  messageBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 128 * 1024 }),
+  receivedBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 1024 * 1024 }),
+  ca: Type.Optional(Type.Unknown()),
+  headers: Type.Record(Type.String(), Type.String(), { default: {} }),
+  retry: Type.Object({
+    baseMs: Type.Integer({ minimum: 1, default: 250 }), maxMs: Type.Integer({ minimum: 1, default: 5_000 })
+  }, { additionalProperties: false, default: {} }),
+  dial: Type.Optional(Type.Unknown()),
+  random: Type.Optional(Type.Unknown())
+}, { additionalProperties: false })
+
+type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'receivedBytes' | 'headers'
+
+export type CheckedJanusOptions = JanusOptions & Required<Pick<JanusOptions, Defaulted>> & { retry: { baseMs: number, maxMs: number } }
+
+/**
+ * The options with every default in place.
+ * @throws UnknownOptionError with the nearest option that there is
+ * @throws OptionError a value that cannot be
+ */
+export function checkJanusOptions (options: JanusOptions): CheckedJanusOptions {
+  if (typeof options !== 'object' || options === null) throw new OptionError('mediaServer', "must be janus({ url: 'ws://...', apiSecret })")
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const checked = Value.Default(JanusSchema, given) as Record<string, unknown>
+  checkData(checked, JanusSchema, 'mediaServer.')
+  checkAddress(checked as unknown as JanusOptions, ['apiSecret', 'token'])
+  if (checked.apiSecret !== undefined && checked.token !== undefined) throw new OptionError('mediaServer.token', 'is of no use beside apiSecret: give one of them')
+  return checked as unknown as CheckedJanusOptions
+}

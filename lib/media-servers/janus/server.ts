@@ -1,0 +1,246 @@
+import { fullJitter } from '../../backoff.js'
+import type { Clock } from '../../clock.js'
+import { CloseCode } from '../../close-codes.js'
+import type { Logger } from '../../logger.js'
+import { withoutSecrets } from '../../secrets.js'
+import type {
+  Attachment, AttachmentReceiver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, TrunkState
+} from '../../relay/media-server.js'
+import { JanusConnection } from './connection.js'
+import type { Secret } from './connection.js'
+import { Keepalives } from './keepalives.js'
+import { Fault, JanusCode, faultOf, isId } from './messages.js'
+import type { JanusMessage } from './messages.js'
+import type { CheckedJanusOptions } from './options.js'
+import { JanusPeer } from './peer.js'
+import type { JanusPeerServices } from './peer.js'
+import { JanusService } from './service.js'
+
+/** From the first step of an attempt to connect until every session is claimed, in milliseconds. */
+const HANDSHAKE_MS = 10_000
+/** Sessions that are being claimed at once. */
+const CLAIMS_AT_ONCE = 128
+/** How long Janus may take to end the sessions before the connection is closed all the same, in milliseconds. */
+const STOP_MS = 1_000
+/** The longest that Janus hears nothing of a session, in milliseconds: less where it ends them sooner. */
+const KEEPALIVE_MS = 20_000
+
+const FORGOTTEN = { code: CloseCode.mediaServerReset, reason: 'Janus has forgotten the session' }
+
+/** Janus behind one WebSocket: each peer has a session of its own, which outlives the connection where Janus lets it. */
+export class JanusServer implements MediaServer {
+  readonly address: string
+  readonly keepsSessions = false
+  readonly resumeMs = 0
+  readonly service: JanusService
+  readonly #options: CheckedJanusOptions
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #received: (bytes: number) => void
+  readonly #connection: JanusConnection
+  readonly #windowBytes: number
+  readonly #peerServices: JanusPeerServices
+  readonly #peers = new Map<string, JanusPeer>()
+  /** By their ids at Janus. */
+  readonly #sessions = new Map<number, JanusPeer>()
+  readonly #keepalives: Keepalives
+  readonly #dropped: Record<string, number> = {}
+  #observer!: MediaServerObserver
+  #downSince: number | null = null
+  #emptied: (() => void) | null = null
+
+  constructor (options: CheckedJanusOptions, { clock, log, received, heartbeatMs, peerQueueBytes, trunkWindowBytes }: DriverContext) {
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    this.#received = received
+    this.#windowBytes = trunkWindowBytes
+    this.address = withoutSecrets(options.url)
+    this.#connection = new JanusConnection({
+      url: options.url,
+      secret: secretOf(options),
+      headers: options.headers,
+      ca: options.ca,
+      messageBytes: options.receivedBytes,
+      windowBytes: trunkWindowBytes,
+      requestMs: options.requestMs,
+      handshakeMs: HANDSHAKE_MS,
+      heartbeatMs,
+      retry: fullJitter(options.retry.baseMs, options.retry.maxMs, options.random),
+      clock,
+      dial: options.dial
+    }, {
+      state: (state) => this.#stateChanged(state),
+      opened: () => { void this.#begin() },
+      event: (message, transaction, text) => this.#event(message, transaction, text),
+      drained: (owner) => this.#peers.get(owner)?.drained(),
+      dropped: (cause, fields) => this.#drop(cause, fields)
+    })
+    const { requests } = this.#connection
+    this.service = new JanusService(requests, () => this.#connection.isUp, () => clock.now())
+    this.#keepalives = new Keepalives(clock)
+    this.#keepalives.add(this.service)
+    this.#peerServices = {
+      options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, queueBytes: peerQueueBytes },
+      requests,
+      began: (peer, sessionId) => {
+        this.#sessions.set(sessionId, peer)
+        this.#keepalives.add(peer)
+      },
+      ended: (peer, sessionId) => {
+        this.#keepalives.delete(peer)
+        if (sessionId !== null) this.#sessions.delete(sessionId)
+        if (peer.isOver && this.#peers.get(peer.id) === peer) this.#peers.delete(peer.id)
+        if (this.#sessions.size === 0) this.#emptied?.()
+      },
+      keepAlive: (peer, sessionId) => {
+        this.service.ask('keepalive', sessionId).catch(({ code }: Fault) => { if (code === JanusCode.noSuchSession) peer.gone(FORGOTTEN) })
+      },
+      now: () => clock.now()
+    }
+  }
+
+  start (observer: MediaServerObserver): void {
+    this.#observer = observer
+    this.#connection.start()
+  }
+
+  open ({ peerId, roomId }: OpenRequest, receiver: AttachmentReceiver): Attachment {
+    const peer = new JanusPeer(peerId, roomId, receiver, this.#peerServices)
+    this.#peers.set(peerId, peer)
+    // There is nothing to ask Janus for before the client says something.
+    queueMicrotask(() => { if (!peer.isOver) receiver.opened({ key: '', resumed: false, received: 0, windowBytes: 0 }) })
+    return peer
+  }
+
+  leave (): void {}
+
+  stats (): MediaServerStats {
+    const { requests, sockets } = this.#connection
+    return {
+      sockets,
+      waitingBytes: requests.waitingBytes,
+      waitingPeers: requests.waitingOwners,
+      underWayBytes: requests.unansweredBytes,
+      windowBytes: this.#windowBytes,
+      dropped: { ...this.#dropped }
+    }
+  }
+
+  /** Ends every session at Janus, as far as that can be done within a second, and closes the connection. */
+  async stop (): Promise<void> {
+    this.#keepalives.stop()
+    const isUp = this.#connection.isUp
+    for (const peer of [...this.#peers.values()]) peer.close()
+    if (isUp) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(STOP_MS, resolve)
+        const emptied = new Promise<void>((resolve) => {
+          this.#emptied = resolve
+          if (this.#sessions.size === 0) resolve()
+        })
+        Promise.all([emptied, this.service.end()]).catch(() => {}).finally(() => {
+          timer.cancel()
+          resolve()
+        })
+      })
+    }
+    await this.#connection.stop()
+  }
+
+  #stateChanged (state: TrunkState): void {
+    if (state.state !== 'up') {
+      this.#keepalives.stop()
+      if (state.state === 'down') this.#downSince ??= this.#clock.now()
+    }
+    this.#observer.state(state)
+  }
+
+  /** What has to be said before anything else may be: who we are, and whose sessions go on. */
+  async #begin (): Promise<void> {
+    try {
+      const info = await this.service.ask('info', null, true)
+      await this.service.begin()
+      const claimed = await this.#claimAll()
+      this.#begun(info, claimed)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      const isRefused = error.code === JanusCode.unauthorized
+      if (isRefused) this.#log.error({ code: error.code }, "Janus does not let the backend in: the driver's apiSecret, or its token, is not that of Janus")
+      this.#connection.fail({ code: CloseCode.notAuthenticated, reason: isRefused ? 'Janus does not accept the secret (403)' : `Janus: ${error.reason}` })
+    }
+  }
+
+  #begun (info: JanusMessage, claimed: JanusPeer[]): void {
+    const reclaimMs = seconds(info['reclaim-session-timeout'])
+    const sessionMs = seconds(info['session-timeout'])
+    const serverId = typeof info['server-name'] === 'string' ? info['server-name'] : ''
+    if (reclaimMs === 0) this.#log.warn({}, 'Janus ends all sessions when the connection to it is lost: set reclaim_session_timeout = 60 in its configuration')
+    const everyMs = this.#options.keepaliveMs ?? Math.min(KEEPALIVE_MS, ...[reclaimMs, sessionMs].filter((ms) => ms > 0).map((ms) => ms / 3))
+    this.#keepalives.start(everyMs)
+    const downMs = this.#downSince === null ? null : this.#clock.now() - this.#downSince
+    this.#downSince = null
+    for (const peer of claimed) peer.resync()
+    this.#connection.up(serverId)
+    if (downMs !== null && claimed.length > 0) {
+      this.#log.warn({ downMs, sessions: claimed.length }, 'what Janus had to say while the connection was lost is lost')
+      this.#observer.notification({
+        id: '', roomId: '', peerId: '', type: 'janus.resync', payload: { downMs, peerIds: claimed.map(({ id }) => id) }, at: new Date(this.#clock.now())
+      }, () => {})
+    }
+  }
+
+  /** Each session is taken over by this connection, or is gone. Answers whose go on. */
+  async #claimAll (): Promise<JanusPeer[]> {
+    const claimed: JanusPeer[] = []
+    const waiting = [...this.#sessions].filter(([, peer]) => !peer.isOver)
+    const claim = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        const [sessionId, peer] = next
+        try {
+          await this.service.ask('claim', sessionId, true)
+          claimed.push(peer)
+        } catch (error) {
+          // The connection is lost again, and the session may still be there.
+          if ((error as Fault).code !== JanusCode.noSuchSession) throw error
+          peer.gone(FORGOTTEN)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: CLAIMS_AT_ONCE }, claim))
+    return claimed.filter(({ isOver }) => !isOver)
+  }
+
+  #event (message: JanusMessage, transaction: string | null, text: string): void {
+    const { session_id: sessionId } = message
+    const peer = isId(sessionId) ? this.#sessions.get(sessionId) : undefined
+    if (peer !== undefined) {
+      this.#received(text.length)
+      peer.event(message, transaction, text)
+    } else if (message.janus === 'error') {
+      const { code, reason } = faultOf(message)
+      this.#drop('untagged error', { code, reason })
+    } else if (sessionId !== this.service.sessionId) {
+      this.#drop('unknown session', { janus: message.janus })
+    }
+  }
+
+  #drop (cause: string, fields: object): void {
+    const before = this.#dropped[cause] ?? 0
+    this.#dropped[cause] = before + 1
+    this.#log[before === 0 && cause !== 'late answer' ? 'warn' : 'debug']({ cause, ...fields }, 'a message from Janus is dropped')
+  }
+}
+
+function seconds (value: unknown): number {
+  return typeof value === 'number' && value > 0 ? value * 1_000 : 0
+}
+
+function secretOf ({ apiSecret, token }: CheckedJanusOptions): () => Promise<Secret | null> {
+  return async () => {
+    const name = apiSecret === undefined ? 'token' : 'apisecret'
+    const given = apiSecret ?? token
+    const value = typeof given === 'function' ? await given() : given
+    return value === undefined || value === '' ? null : { name, value }
+  }
+}
