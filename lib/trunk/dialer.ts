@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { ClientOptions } from 'ws'
 import type { RetryPolicy } from '../backoff.js'
@@ -30,8 +31,8 @@ export type Dial = (url: string, protocols: string[], options: ClientOptions) =>
 /** What a dialer tells its owner, whose a socket is from `opened` until it says `lost`. */
 export interface DialerObserver {
   state (state: TrunkState): void
-  /** The handshake is the owner's, who says `up`, or `lost`. `bytesRead` is the counter of the TCP socket below. */
-  opened (socket: WebSocket, bytesRead: () => number): void
+  /** The handshake is the owner's, who says `up`, or `lost`. `raw` is the TCP or TLS socket below. */
+  opened (socket: WebSocket, raw: Socket): void
   /** The handshake has taken too long: the owner gives the socket up, and says `lost`. */
   late (afterMs: number): void
   /** The owner says goodbye, and `lost` once the socket is gone. */
@@ -158,7 +159,7 @@ export class Dialer {
     socket.on('close', () => { if (this.#socket === socket && !this.#isOpened) this.lost({ code: 1006, reason: cause }) })
     socket.on('open', () => {
       this.#isOpened = true
-      this.#observer.opened(socket, () => upgrade.socket.bytesRead)
+      this.#observer.opened(socket, upgrade.socket)
     })
   }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { RetryPolicy } from '../backoff.js'
 import type { Clock } from '../clock.js'
@@ -63,7 +64,7 @@ export class Trunk {
     }
     this.#dialer = new Dialer({ url, headers: authorized, ca, subprotocols, messageBytes, handshakeMs, retry, clock, dial }, {
       state: (state) => observer.state(state),
-      opened: (socket, bytesRead) => this.#opened(socket, bytesRead),
+      opened: (socket, raw) => this.#opened(socket, raw),
       late: (afterMs) => this.#channel!.close(CloseCode.protocolError, `no welcome within ${afterMs} ms`),
       stopping: () => this.#channel!.close(CloseCode.goingAway, 'the backend is closing')
     })
@@ -113,7 +114,7 @@ export class Trunk {
     return this.#dialer.stop()
   }
 
-  #opened (socket: WebSocket, bytesRead: () => number): void {
+  #opened (socket: WebSocket, raw: Socket): void {
     const { messageBytes, windowBytes, peerBytes, queueBytes, holdMs, clock, backendId } = this.#options
     const codec = codecs.get(socket.protocol)
     if (codec === undefined) {
@@ -122,7 +123,7 @@ export class Trunk {
       this.#lost({ code: 1006, reason: 'the connection failed' })
       return
     }
-    const channel = new Channel(socket, bytesRead, {
+    const channel = new Channel(socket, () => raw.bytesRead, {
       codec, clock, holdMs, masks: true, limits: { messageBytes, windowBytes, peerBytes, softBytes: queueBytes, hardBytes: queueBytes * 4 }
     }, {
       frames: (frames) => this.#frames(frames),

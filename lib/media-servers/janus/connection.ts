@@ -15,7 +15,7 @@ import { readTransaction } from './request.js'
 import type { JanusRequest } from './request.js'
 import { Requests } from './requests.js'
 
-/** By RFC 7118's and Janus's own custom: without it Janus closes the connection without a word. */
+/** Without it Janus closes the connection without a word. */
 export const JANUS_SUBPROTOCOL = 'janus-protocol'
 /** How long Janus may take to say goodbye, in milliseconds. */
 const CLOSE_MS = 1_000
@@ -100,7 +100,7 @@ export class JanusConnection {
         if (state.state !== 'up') this.requests.interrupt()
         observer.state(state)
       },
-      opened: (socket, bytesRead) => this.#opened(socket, bytesRead),
+      opened: (socket, raw) => this.#opened(socket, raw),
       late: (afterMs) => this.fail({ code: CloseCode.tryAgainLater, reason: `Janus has not answered within ${afterMs} ms` }),
       stopping: () => this.#close(CloseCode.goingAway, 'the backend is closing')
     })
@@ -120,6 +120,7 @@ export class JanusConnection {
 
   /** What had to be asked first is answered: everything else may go. */
   up (serverId: string): void {
+    if (this.#dialer.isStopping) return
     this.#dialer.up(serverId, JANUS_SUBPROTOCOL)
     this.requests.open()
   }
@@ -135,9 +136,9 @@ export class JanusConnection {
     this.requests.stop()
   }
 
-  #opened (socket: WebSocket, bytesRead: () => number): void {
+  #opened (socket: WebSocket, raw: Socket): void {
     this.#socket = socket
-    this.#raw = (socket as WebSocket & { _socket?: Socket })._socket ?? null
+    this.#raw = raw
     this.#secret = this.#next
     this.#cause = null
     socket.on('message', (data) => this.#message(data))
@@ -150,7 +151,7 @@ export class JanusConnection {
       this.#dialer.lost(this.#cause ?? { code, reason: reason.toString() })
     })
     this.#heartbeat = this.#heartbeats.watch({
-      bytesRead,
+      bytesRead: () => raw.bytesRead,
       ping: () => { if (socket.readyState === socket.OPEN) socket.ping() },
       dead: () => this.fail({ code: 1006, reason: 'heartbeat missed' })
     })

@@ -19,7 +19,7 @@ interface Driven {
   dialer: Dialer
   clock: ManualClock
   states: Inbox<TrunkState>
-  opened: Inbox<{ socket: WebSocket, bytesRead: () => number }>
+  opened: Inbox<{ socket: WebSocket, raw: Socket }>
   told: string[]
 }
 
@@ -27,7 +27,7 @@ interface Driven {
 function drive (url: string, options: Partial<DialerOptions> = {}): Driven {
   const clock = new ManualClock()
   const states = new Inbox<TrunkState>()
-  const opened = new Inbox<{ socket: WebSocket, bytesRead: () => number }>()
+  const opened = new Inbox<{ socket: WebSocket, raw: Socket }>()
   const told: string[] = []
   const dialer = new Dialer({
     url,
@@ -41,7 +41,7 @@ function drive (url: string, options: Partial<DialerOptions> = {}): Driven {
     ...options
   }, {
     state: (state) => states.push(state),
-    opened: (socket, bytesRead) => opened.push({ socket, bytesRead }),
+    opened: (socket, raw) => opened.push({ socket, raw }),
     late: (afterMs) => told.push(`late ${afterMs}`),
     stopping: () => told.push('stopping')
   })
@@ -83,9 +83,9 @@ t.test('an opened socket is its owner\'s, who says `up` and `lost`; then it is d
   dialer.start()
   dialer.start()
   t.same(await states.take(), CONNECTING)
-  const { socket, bytesRead } = await opened.take()
+  const { socket, raw } = await opened.take()
   t.match((await upgrades.take()).headers, { authorization: 'Bearer 1', 'sec-websocket-protocol': 'p' })
-  t.ok(bytesRead() > 0)
+  t.ok(raw.bytesRead > 0)
   t.same(dialer.state, CONNECTING)
   dialer.up('server', 'p')
   t.same(await states.take(), { state: 'up', serverId: 'server', protocol: 'p' })
