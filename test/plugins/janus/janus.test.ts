@@ -1,46 +1,6 @@
 import t from 'tap'
-import type { Test } from 'tap'
-import { janus } from '../../lib/media-servers/janus.js'
-import type { JanusOptions } from '../../lib/media-servers/janus.js'
-import { FakeJanus } from '../../lib/testing/index.js'
-import type { FakeClient, FakeJanusOptions } from '../../lib/testing/index.js'
-import { calls, startApp, trunkState } from '../support.js'
-import type { TestApp, TestOptions } from '../support.js'
-
-interface Stage extends TestApp {
-  server: FakeJanus
-}
-
-async function start (t: Test, { fake = {}, driver = {}, ...options }: TestOptions & { fake?: FakeJanusOptions, driver?: Partial<JanusOptions> } = {}): Promise<Stage> {
-  const server = await FakeJanus.listen(fake)
-  t.teardown(() => server.close())
-  const app = await startApp(t, janus({ url: server.url, apiSecret: 'secret', retry: { baseMs: 1, maxMs: 5 }, ...driver }), options)
-  return { ...app, server }
-}
-
-type Message = Record<string, any>
-
-const say = (client: FakeClient, message: unknown): void => client.send(JSON.stringify(message))
-const hear = async (client: FakeClient): Promise<Message> => JSON.parse(await client.receiveText()) as Message
-
-/** The next message that fits. */
-async function hearThat (client: FakeClient, fits: (message: Message) => boolean): Promise<Message> {
-  for (let i = 0; i < 100; i++) {
-    const message = await hear(client)
-    if (fits(message)) return message
-  }
-  throw new Error('nothing fits of a hundred messages')
-}
-
-async function create (client: FakeClient): Promise<number> {
-  say(client, { janus: 'create', transaction: 'create' })
-  return (await hear(client)).data.id as number
-}
-
-async function attach (client: FakeClient, sessionId: number, plugin = 'janus.plugin.videoroom'): Promise<number> {
-  say(client, { janus: 'attach', session_id: sessionId, plugin, transaction: 'attach' })
-  return (await hear(client)).data.id as number
-}
+import { calls, trunkState } from '../../support.js'
+import { attach, create, hear, hearThat, say, start } from './support.js'
 
 t.test('a client that speaks the Janus API', async (t) => {
   const { join, server, app } = await start(t)
