@@ -1,7 +1,6 @@
-import { existsSync, realpathSync } from 'node:fs'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { install, installCommand, isExecutable } from './debian.js'
+import { asScript } from './script.js'
 
 /** Where the browser tests find Chromium. Run as a script it says so, and fails in CI when there is none. */
 
@@ -48,17 +47,4 @@ function missing (): null {
   return null
 }
 
-function isScript (): boolean {
-  const [, script] = process.argv
-  return script !== undefined && existsSync(script) && realpathSync(script) === fileURLToPath(import.meta.url)
-}
-
-if (isScript()) {
-  try {
-    const path = chromium()
-    if (path !== null) process.stdout.write(`${path}\n`)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    process.exitCode = 1
-  }
-}
+asScript(import.meta.url, chromium)
