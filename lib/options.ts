@@ -56,17 +56,17 @@ const Drain = Type.Object({
   maxConnectionAgeMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'After which, less up to a tenth, each link is closed with 1012, so that its client comes back, perhaps elsewhere; with its session where it has one. Default: never.' }))
 }, { additionalProperties: false })
 
-const DIALECT_WANTED = "must be 'trunkline', 'fishjam', or { name, path }"
+const DIALECT_WANTED = "must be 'trunkline', 'fishjam', 'janus', or { name, path }"
 
 const DialectOption = Type.Union([
-  Type.Enum(['trunkline', 'fishjam']),
-  Type.Object({ name: Type.Enum(['trunkline', 'fishjam']), path: Type.String({ pattern: '^/[^?#]*$' }) }, { additionalProperties: false })
+  Type.Enum(['trunkline', 'fishjam', 'janus']),
+  Type.Object({ name: Type.Enum(['trunkline', 'fishjam', 'janus']), path: Type.String({ pattern: '^/[^?#]*$' }) }, { additionalProperties: false })
 ], { wanted: DIALECT_WANTED })
 
 /** The part of the options that is data. What is a function is checked by hand below. */
 export const OptionsSchema = Type.Object({
   path: Type.String({ pattern: '^/[^?#]*$', default: '/signaling', wanted: "must begin with '/', and have neither query nor fragment", description: 'Where clients connect.' }),
-  dialects: Type.Array(DialectOption, { minItems: 1, wanted: `must be an array, and each entry ${DIALECT_WANTED}`, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, or another path by `{ name, path }`.' }),
+  dialects: Type.Array(DialectOption, { minItems: 1, wanted: `must be an array, and each entry ${DIALECT_WANTED}`, default: ['trunkline', 'fishjam'], description: 'Which kinds of client are served: `trunkline` at `path`, `fishjam` at `/socket/peer/websocket`, `janus` (janus.js, for a Janus) at `/janus`, or another path by `{ name, path }`.' }),
   origins: Type.Union([Type.Literal('*'), Type.Array(Type.String())], { default: [], wanted: "must be '*', or an array of origins such as 'https://app.example'", description: 'Origins (`https://app.example`) allowed beside the host\'s own; `*` for all. A client without an Origin is no browser, and is let through to `authenticate`.' }),
   cookie: Type.Optional(Type.String({ minLength: 1, description: 'The cookie that may carry the token. A client that uses it must send an allowed Origin.' })),
   duplicate: Type.Enum(['replace', 'refuse'], { default: 'replace', wanted: "must be 'replace' or 'refuse'", description: 'What a second link under a live `peerId` does: the older one is closed (4409), or the newer one is refused.' }),

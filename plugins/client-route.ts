@@ -72,7 +72,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       } catch (error) {
         const refusal = refusalOf(error)
         note(request, refusal)
-        if (!dialect.refusesByCode(protocols)) return await refuse(reply, refusal)
+        if (!dialect.refusesByCode(protocols, refusal)) return await refuse(reply, refusal)
         refusals.set(request, refusal)
       }
     }
@@ -104,6 +104,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
         const identity = identities.get(request) ?? await admit(request, token, { isIn, gone: client.gone })
         connections.known(client)
         return {
+          subject: identity.subject,
           enter: (link, claim) => noting(request, () => relay.enter(identity, link, claim, request.log)),
           // The relay made it: there is no other kind.
           renew: (session, claim) => noting(request, () => relay.renew(identity, session as ReturnType<typeof relay.enter>, claim))
@@ -146,7 +147,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
   function turnAway (client: ClientSocket, dialect: Dialect, request: FastifyRequest): void {
     const refusal = refusals.get(request) ?? busy('too many at once', undefined, admission.turnstile.comeBackMs())
     if (!refusals.has(request)) note(request, refusal)
-    if (dialect.refusesByCode(protocolsOf(request))) refusals.set(request, refusal)
+    if (dialect.refusesByCode(protocolsOf(request), refusal)) refusals.set(request, refusal)
     else client.close(refusal.code, refusal.message)
   }
 

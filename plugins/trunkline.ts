@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.js'
 import { Connections } from '../lib/connections.js'
 import type { Dialect } from '../lib/dialects/dialect.js'
 import { fishjamDialect } from '../lib/dialects/fishjam.js'
+import { janusDialect } from '../lib/dialects/janus.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
 import { Drain } from '../lib/drain.js'
 import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
@@ -116,7 +117,14 @@ declare module 'fastify' {
   }
 }
 
-const DIALECTS: Record<string, Dialect> = { trunkline: trunklineDialect, fishjam: fishjamDialect }
+/** Of each registration its own: some keep what their clients come back for. */
+function dialectsOf ({ limits }: Settings, clock: Clock): Record<string, Dialect> {
+  return {
+    trunkline: trunklineDialect,
+    fishjam: fishjamDialect,
+    janus: janusDialect({ max: limits.peers, maxBytes: limits.bufferedBytes / PINNED_PART, clock })
+  }
+}
 
 const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   const settings = checkOptions(options as unknown as Record<string, unknown>)
@@ -181,11 +189,13 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   await bringWebsocket(app, settings)
   keepTokensPrivate(app)
 
+  const dialects = dialectsOf(settings, clock)
+  app.addHook('onClose', async () => { for (const dialect of Object.values(dialects)) dialect.stop?.() })
   const routes: string[] = []
   const context: RouteContext<AppMetadata> = { settings, clock, relay, admission, connections, refused, pins: new Pins(settings.limits.bufferedBytes / PINNED_PART) }
   for (const choice of settings.dialects) {
     const { name, path } = typeof choice === 'string' ? { name: choice, path: null } : choice
-    const dialect = DIALECTS[name]!
+    const dialect = dialects[name]!
     const url = path ?? dialect.route(settings.path)
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
     addClientRoute(app, url, dialect, context)

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.js'
 import type { Asking, Claim, Link } from '../relay/link.js'
 import type { Pins } from '../pins.js'
 import type { LeaveReason } from '../relay/peer.js'
+import type { Refusal } from '../relay/refusal.js'
 import type { ClientSocket } from './client-socket.js'
 
 /** How a kind of client frames media events, credentials and close reasons on its link. */
@@ -16,9 +17,11 @@ export interface Dialect {
    */
   credentials (protocols: string[]): 'upgrade' | 'first message'
   /** Whether a client hears of a refusal by a close code only: browsers hide the status of an upgrade from the page. */
-  refusesByCode (protocols: string[]): boolean
+  refusesByCode (protocols: string[], refusal: Refusal): boolean
   /** A client has connected: the dialect has its socket from now on. */
   accept (socket: ClientSocket, door: Door): void
+  /** The app has closed: nobody comes back. */
+  stop? (): void
 }
 
 /** The session behind a link, as its dialect sees it. */
@@ -65,6 +68,8 @@ export interface Door {
 
 /** A client that was let in. */
 export interface Admitted {
+  /** Whose sessions count together; null: the app does not say. */
+  readonly subject: string | null
   /**
    * Makes the peer, or gives it this link, once that is there to hear of it.
    * @throws Refusal this process takes no more, the id is in use, or the session is another's

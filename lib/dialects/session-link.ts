@@ -40,6 +40,7 @@ class Breach extends Error {}
  */
 export class SessionLink implements Link, SocketObserver {
   readonly resumes = true
+  readonly endIsHere = false
   readonly #socket: ClientSocket
   readonly #door: Door
   #state: 'waiting' | 'joining' | 'in session' | 'closed' = 'waiting'

@@ -5,9 +5,9 @@ import type { JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveReason } from '../relay/peer.js'
 import { Acknowledger } from '../session/acknowledger.js'
-import { DEFAULT_END_LIMITS, End, endLimits } from '../session/end.js'
-import { NEW } from './dialect.js'
+import { DEFAULT_END_LIMITS } from '../session/end.js'
 import type { Admitted, Door, Session } from './dialect.js'
+import { Estate } from './estate.js'
 
 /** Bytes under way at most, whatever the media server allows: of what is kept as much again has to have room to wait. */
 const MAX_WINDOW_BYTES = DEFAULT_END_LIMITS.keptBytes / 2
@@ -17,7 +17,7 @@ export interface Wire {
   /** Bytes that wait unsent. */
   readonly bufferedBytes: number
   /** The client is in: told once. */
-  joined (): void
+  joined (answer: JoinAnswer): void
   send (data: Buffer, binary: boolean): void
   pause (): void
   resume (): void
@@ -26,18 +26,21 @@ export interface Wire {
 
 /**
  * The client's end of a session, for clients that keep none themselves: it lives as long as their link, and so outlives the
- * trunk. What the client sends is kept here until the media server has acknowledged it.
+ * trunk. What the client sends is kept here until the media server has acknowledged it. Where a dialect can tell whose a new
+ * link is, it keeps the estate, and gives it to the stand-in of that one.
  */
 export class StandIn implements Link, Keeper {
-  readonly resumes = false
+  readonly resumes: boolean
+  readonly endIsHere = true
   isPinning = false
   readonly #wire: Wire
   readonly #queueBytes: number
-  readonly #end: End<{ data: Buffer, binary: boolean }>
+  readonly #windowEvents: number
+  /** Another's, once this link is closed: then an empty one is in its place. */
+  #estate: Estate
   readonly #acks: Acknowledger
   readonly #pins: Pins
   #session: Session | null = null
-  #key = ''
   #greeted = false
   #closed = false
   /** Whether the relay takes no more for now. */
@@ -46,9 +49,12 @@ export class StandIn implements Link, Keeper {
   /** What is done as soon as all that the client has said is on its way: it is not read any more. */
   #retire: (() => void) | null = null
 
-  constructor (wire: Wire, { clock, queueBytes, windowEvents, pins }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents' | 'pins'>) {
+  /** @param estate of a session that outlives its links: attached to none, once the relay has closed the one before */
+  constructor (wire: Wire, { clock, queueBytes, windowEvents, pins }: Pick<Door, 'clock' | 'queueBytes' | 'windowEvents' | 'pins'>, estate: Estate | null = null) {
     this.#wire = wire
-    this.#end = new End(endLimits({ windowEvents }))
+    this.resumes = estate !== null
+    this.#windowEvents = windowEvents
+    this.#estate = estate ?? new Estate(windowEvents)
     this.#acks = new Acknowledger(this.#end, clock, (received) => this.#session?.ack(received))
     this.#queueBytes = queueBytes
     this.#pins = pins
@@ -58,9 +64,13 @@ export class StandIn implements Link, Keeper {
     return this.#end.keptBytes + this.#wire.bufferedBytes
   }
 
+  get #end (): Estate['end'] {
+    return this.#estate.end
+  }
+
   /** @throws Refusal */
   enter (admitted: Admitted): void {
-    const session = admitted.enter(this, NEW)
+    const session = admitted.enter(this, this.#estate.claim())
     // It may have ended before it began.
     if (this.#closed) return
     this.#session = session
@@ -104,17 +114,17 @@ export class StandIn implements Link, Keeper {
   // From the relay
 
   joined (answer: JoinAnswer): void {
-    const isLost = this.#greeted && !answer.resumed
+    const isLost = this.#estate.peerId !== null && !answer.resumed
     if (isLost && (this.#end.sent > 0 || this.#end.received > 0)) {
       this.ended({ code: CloseCode.mediaServerReset, reason: 'the media server has forgotten the session', cause: 'media server reset' })
       return
     }
-    this.#key = answer.key
+    this.#estate.joined(answer.peerId, answer.key)
     if (!this.#end.attach({ ...answer, windowBytes: Math.min(answer.windowBytes, MAX_WINDOW_BYTES) })) {
       this.ended({ code: CloseCode.internalError, reason: 'the media server counts otherwise', cause: 'media server' })
       return
     }
-    if (!this.#greeted) this.#wire.joined()
+    if (!this.#greeted) this.#wire.joined(answer)
     this.#greeted = true
     this.#flush()
   }
@@ -126,7 +136,7 @@ export class StandIn implements Link, Keeper {
 
   rejoin (reason: 'trunk' | 'token'): void {
     // There is nobody here who could be asked for another token.
-    if (reason === 'trunk') this.#session?.ask({ ...NEW, key: this.#key, received: this.#end.received })
+    if (reason === 'trunk') this.#session?.ask(this.#estate.claim())
   }
 
   send (data: Buffer, binary: boolean): void {
@@ -161,9 +171,17 @@ export class StandIn implements Link, Keeper {
     this.#closed = true
     this.#session = null
     this.#acks.stop()
-    this.#end.reset()
+    if (this.resumes) this.#leave()
+    else this.#end.reset()
     this.#pins.forget(this)
     this.#wire.close(status)
+  }
+
+  /** The next link has the estate, and nothing that still comes on this one gets into it. */
+  #leave (): void {
+    this.#end.detach()
+    this.unpin()
+    this.#estate = new Estate(this.#windowEvents)
   }
 
   #flush (): void {

@@ -30,6 +30,8 @@ export interface JoinAnswer extends OpenAnswer {
 export interface Link {
   /** Whether the client's end outlives this link, and can come back on another one. */
   readonly resumes: boolean
+  /** Whether the client's end is in this process: it asks again without showing who it is, and has no other token to bring. */
+  readonly endIsHere: boolean
   /** Bytes that wait for the client, and of the client for the media server. */
   readonly bufferedBytes: number
   /** The answer to the latest asking. Events follow only after this. */

@@ -119,7 +119,7 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
   renew (identity: CheckedIdentity<Metadata>, asking: Asking): void {
     this.#identity = identity
     if (identity.expiresAt !== null) this.#life ??= new TokenLife(this.#services.token, this.#services.clock, this)
-    this.#life?.start(identity.expiresAt, this.#seat?.link.resumes ?? false)
+    this.#life?.start(identity.expiresAt, this.#seat?.link.endIsHere === false)
     this.ask(asking)
   }
 
@@ -128,8 +128,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     const { asking } = this.title
     if (asking !== null) {
       this.#open(asking)
-    } else if (this.#seat?.link.resumes === false) {
-      // Its end is in this process, and asks nobody who it is.
+    } else if (this.#seat?.link.endIsHere === true) {
+      // It does not show who it is, and so need not wait for a turn.
       this.recall()
     } else {
       this.#deadline?.cancel()

@@ -160,6 +160,7 @@ export class Backend extends Process {
       admit: async (token, isIn = false) => {
         const admitted = identity ?? await this.#admission.admit(upgrade, { token: token ?? '', from: 'message' }, { isIn, gone: client.gone })
         return {
+          subject: admitted.subject,
           enter: (link, resumption) => {
             this.#world.entered(admitted.metadata)
             return this.relay.enter(admitted, link, resumption, silentLogger)

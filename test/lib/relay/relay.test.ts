@@ -160,6 +160,7 @@ class ModelLink implements Link {
   readonly bufferedBytes = 0
   readonly id: string
   readonly resumes: boolean
+  readonly endIsHere: boolean
   readonly claims: boolean
   readonly #latest: Map<string, ModelLink>
   readonly answers: JoinAnswer[] = []
@@ -175,6 +176,7 @@ class ModelLink implements Link {
   constructor (id: string, resumes: boolean, claims: boolean, latest: Map<string, ModelLink>) {
     this.id = id
     this.resumes = resumes
+    this.endIsHere = !resumes
     this.claims = claims
     this.#latest = latest
   }
