@@ -76,7 +76,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 if (await check('build', bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json')) {
   if (what === 'all') {
     await check('lint', bin('eslint', 'bin/eslint.js'), '--max-warnings=0', '.')
-    await check('types of the page', bin('typescript', 'bin/tsc'), '-p', 'examples/video-call/page/tsconfig.json')
+    for (const example of ['video-call', 'janus']) await check(`types of the page: ${example}`, bin('typescript', 'bin/tsc'), '-p', `examples/${example}/page/tsconfig.json`)
     await check('type tests', bin('tstyche', 'build/bin.js'))
     await check('package: publint', bin('publint', 'src/cli.js'))
     await check('package: types resolve', bin('@arethetypeswrong/cli', 'dist/index.js'), '--profile', 'esm-only', '--pack', '.')

@@ -10,9 +10,9 @@ export interface Asset {
   body: string
 }
 
-/** The page: its source is bundled when the app starts, and kept in memory. */
-export async function bundlePage (): Promise<Asset[]> {
-  const folder = fileURLToPath(findSource())
+/** The page of an example: its source is bundled when the app starts, and kept in memory. */
+export async function bundlePage (example = 'video-call'): Promise<Asset[]> {
+  const folder = fileURLToPath(findSource(example))
   const [html, { outputFiles }] = await Promise.all([
     readFile(`${folder}index.html`, 'utf8'),
     build({
@@ -36,9 +36,9 @@ export async function bundlePage (): Promise<Asset[]> {
 }
 
 /** This file runs from `dist/`, where the page's source is not: it is somewhere above. */
-function findSource (): URL {
+function findSource (example: string): URL {
   for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder)) {
-    const source = new URL('examples/video-call/page/', folder)
+    const source = new URL(`examples/${example}/page/`, folder)
     if (existsSync(new URL('index.html', source))) return source
     if (folder.pathname === '/') throw new Error("the page's source is not there: this example runs from a checkout of the repository")
   }
