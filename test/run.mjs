@@ -5,13 +5,13 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-// What `npm test` runs: node test/run.mjs [unit|e2e]. Plain JavaScript, since it builds the rest.
+// What `npm test` runs: node test/run.mjs [unit|e2e|janus]. Plain JavaScript, since it builds the rest.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name, path) => join(root, 'node_modules', name, path)
 const what = process.argv[2] ?? 'all'
-if (!['all', 'unit', 'e2e'].includes(what)) {
-  process.stderr.write('usage: node test/run.mjs [unit|e2e]\n')
+if (!['all', 'unit', 'e2e', 'janus'].includes(what)) {
+  process.stderr.write('usage: node test/run.mjs [unit|e2e|janus]\n')
   process.exit(2)
 }
 
@@ -81,13 +81,17 @@ if (await check('build', bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json')) {
     await check('package: publint', bin('publint', 'src/cli.js'))
     await check('package: types resolve', bin('@arethetypeswrong/cli', 'dist/index.js'), '--profile', 'esm-only', '--pack', '.')
   }
-  if (what !== 'e2e') await tap('unit tests', ['--jobs=2'], [...files('lib', 'plugins', 'docs', 'examples'), ...files('attackers').filter((name) => !isMutations(name)), ...files('bench').filter((name) => !isMeasured(name))])
+  if (what === 'all' || what === 'unit') await tap('unit tests', ['--jobs=2'], [...files('lib', 'plugins', 'docs', 'examples'), ...files('attackers').filter((name) => !isMutations(name)), ...files('bench').filter((name) => !isMeasured(name))])
   if (what === 'all') await tap('simulation and chaos', ['--jobs=1', '--timeout=300'], [...files('sim', 'chaos', 'fuzz'), ...files('attackers').filter(isMutations)])
   // By themselves: they measure.
   if (what === 'all') await tap('benchmark, a quick look', ['--jobs=1', '--timeout=180'], files('bench').filter(isMeasured))
   if (what !== 'unit') {
     await check('chromium', join('dist', 'test', 'setup', 'chromium.js'))
-    await tap('browser tests', ['--jobs=1', '--timeout=300'], files('e2e'))
+    if (what !== 'janus') await tap('browser tests', ['--jobs=1', '--timeout=300'], files('e2e'))
+    if (what !== 'e2e') {
+      await check('janus', join('dist', 'test', 'setup', 'janus.js'))
+      await tap('tests with a real Janus', ['--jobs=1', '--timeout=300'], files('janus'))
+    }
   }
 }
 

@@ -205,7 +205,7 @@ export class FakeJanusCore<Owner> {
   }
 }
 
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Zero, as for Janus: it was not given. */
 function idOf (value: unknown): number {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
-import { FakeJanusCore, echoingPlugin, isObject } from './fake-janus-core.js'
+import { FakeJanusCore, echoingPlugin } from './fake-janus-core.js'
 import type { FakeJanusHandle, FakeJanusRequest, FakeJsep, FakePlugin, Said } from './fake-janus-core.js'
 import { Inbox } from './inbox.js'
 
@@ -242,11 +242,11 @@ export class FakeJanus {
   }
 }
 
-/** Null: it is not one JSON object. */
+/** Null: it is no JSON, or neither object nor array; to Janus, an array is an object without fields. */
 function parse (text: string): Record<string, unknown> | null {
   try {
     const parsed = JSON.parse(text) as unknown
-    return isObject(parsed) ? parsed : null
+    return typeof parsed === 'object' ? parsed as Record<string, unknown> | null : null
   } catch {
     return null
   }

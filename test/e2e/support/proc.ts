@@ -3,6 +3,8 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 /** What Linux says of processes and their sockets, in /proc. */
 
 export interface Connection {
+  /** Of IPv6, in full. */
+  localAddress: string
   localPort: number
   remotePort: number
   state: 'established' | 'listening' | 'other'
@@ -12,8 +14,17 @@ const STATES: Record<string, Connection['state']> = { '01': 'established', '0A':
 
 /** The TCP sockets of one process: its file descriptors, looked up in the kernel's list of sockets. */
 export function tcpSockets (pid: number): Connection[] {
+  return sockets(pid, ['tcp', 'tcp6'])
+}
+
+/** Likewise; their state means nothing. */
+export function udpSockets (pid: number): Connection[] {
+  return sockets(pid, ['udp', 'udp6'])
+}
+
+function sockets (pid: number, tables: string[]): Connection[] {
   const inodes = new Set(socketInodes(pid))
-  return ['tcp', 'tcp6'].flatMap((table) => readTable(`/proc/${pid}/net/${table}`)).filter(({ inode }) => inodes.has(inode))
+  return tables.flatMap((table) => readTable(`/proc/${pid}/net/${table}`)).filter(({ inode }) => inodes.has(inode))
 }
 
 function socketInodes (pid: number): string[] {
@@ -32,8 +43,14 @@ function readTable (path: string): Array<Connection & { inode: string }> {
   const [, ...lines] = readFileSync(path, 'utf8').trim().split('\n')
   return lines.map((line) => {
     const [, local = '', remote = '', state = '', , , , , , inode = ''] = line.trim().split(/\s+/)
-    return { localPort: portOf(local), remotePort: portOf(remote), state: STATES[state] ?? 'other', inode }
+    return { localAddress: addressOf(local), localPort: portOf(local), remotePort: portOf(remote), state: STATES[state] ?? 'other', inode }
   })
+}
+
+/** It is written as words of four bytes, the last byte first. */
+function addressOf (address: string): string {
+  const bytes = (address.split(':')[0] ?? '').match(/.{8}/g)?.flatMap((word) => [...Buffer.from(word, 'hex').reverse()]) ?? []
+  return bytes.length === 4 ? bytes.join('.') : Buffer.from(bytes).toString('hex').match(/.{4}/g)?.join(':') ?? ''
 }
 
 function portOf (address: string): number {

@@ -94,9 +94,9 @@ t.test('refuses what Janus refuses', async (t) => {
     t.equal(error.code, code, `${JSON.stringify(request)}: ${error.reason}`)
     t.same(rest, { janus: 'error', ...(request.session_id ?? request.id) !== undefined && { session_id: request.session_id ?? request.id }, ...typeof (request.transaction ?? 't') === 'string' && !('transaction' in request) && { transaction: 't' } })
   }
-  for (const text of ['oops', '[]', 'null', '']) {
+  for (const [text, code] of [['oops', 454], ['null', 454], ['', 454], ['[]', 456], ['{}', 456]] as const) {
     speaker.client.send(text)
-    t.match(await speaker.hear(), { janus: 'error', error: { code: 454 } }, `what it says to ${JSON.stringify(text)}`)
+    t.match(await speaker.hear(), { janus: 'error', error: { code } }, `what it says to ${JSON.stringify(text)}`)
     t.equal((await janus.receive('')).text, text)
   }
   await t.rejects(FakeClient.connect(janus.url, { protocols: ['other'] }), { code: 'ECONNRESET' }, 'another subprotocol gets no answer')
