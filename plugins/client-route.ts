@@ -18,6 +18,7 @@ import type { Refusals } from '../lib/relay/refusals.js'
 import type { Relay } from '../lib/relay/relay.js'
 import type { Visitor } from '../lib/relay/turnstile.js'
 import { checkOrigin, credentialsOf } from '../lib/upgrade.js'
+import { withoutQuery } from './request-log.js'
 import { letGoOfResponse } from './upgrades.js'
 
 /** What a route needs of the plugin. */
@@ -184,15 +185,4 @@ function logRefusal (request: FastifyRequest, { httpStatus, message, cause }: Re
   // Without a cause it is for want of room, which is no fault, and comes by the thousand.
   if (httpStatus >= 500 && cause !== undefined) logThrown(request.log, cause, 'a client could not be authenticated', fields)
   else logThrown(request.log, cause, 'a client is refused', fields, 'info')
-}
-
-function withoutQuery (request: FastifyRequest): object {
-  return {
-    method: request.method,
-    // Of an app that says so, Fastify takes a semicolon for the beginning of the query too.
-    url: request.url.split(/[?;#]/, 1)[0],
-    host: request.host,
-    remoteAddress: request.ip,
-    remotePort: request.socket?.remotePort
-  }
 }
