@@ -58,9 +58,7 @@ export interface FakeJanusCoreOptions {
   info: Record<string, unknown>
 }
 
-const REASONS: Record<number, string> = {
-  403: 'Unauthorized request (wrong or missing secret/token)'
-}
+const UNAUTHORIZED = 'Unauthorized request (wrong or missing secret/token)'
 
 /** What the plugins of Debian's Janus answer at once. */
 const SYNCHRONOUS: Record<string, readonly string[]> = {
@@ -125,20 +123,23 @@ export class FakeJanusCore<Owner> {
     }
     const verb = janus as string
     const tag = transaction as string
-    const refuse = (code: number, reason = REASONS[code] ?? ''): Said[] => [error(sessionId, tag, code, reason)]
+    const what = verb.toLowerCase()
+    const refuse = (code: number, reason: string): Said[] => [error(sessionId, tag, code, reason)]
     if (sessionId === 0 && handleId === 0) {
-      if (verb === 'info') return [toAsker({ janus: 'server_info', transaction: tag, ...this.#options.info })]
-      if (verb === 'ping') return [toAsker({ janus: 'pong', transaction: tag })]
-      if (verb !== 'create') return refuse(457, `Unhandled request '${verb}' at this path`)
-      if (!this.#isAllowed(request)) return refuse(403)
+      if (what === 'info') return [toAsker({ janus: 'server_info', transaction: tag, ...this.#options.info })]
+      if (what === 'ping') return [toAsker({ janus: 'pong', transaction: tag })]
+      if (what !== 'create') return refuse(457, `Unhandled request '${verb}' at this path`)
+      if (request.id !== undefined && idOf(request.id) <= 0) return [error(0, null, 467, 'Invalid element type (id should be a positive integer)')]
+      if (!this.#isAllowed(request)) return refuse(403, UNAUTHORIZED)
       return this.#create(idOf(request.id), tag, asker)
     }
-    if (sessionId === 0) return refuse(458, 'No such session')
-    if (!this.#isAllowed(request)) return refuse(403)
+    if (sessionId === 0) return refuse(458, 'Session not found')
+    if (request.handle_id !== undefined && handleId <= 0) return refuse(459, 'Handle not found')
+    if (!this.#isAllowed(request)) return refuse(403, UNAUTHORIZED)
     const session = this.#sessions.get(sessionId)
     if (session === undefined) return refuse(458, `No such session ${sessionId}`)
     if (handleId !== 0 && !session.handles.has(handleId)) return refuse(459, `No such handle ${handleId} in session ${sessionId}`)
-    return this.#ofSession(session, sessionId, handleId, verb, tag, request, asker)
+    return this.#ofSession(session, sessionId, handleId, what, tag, request, asker)
   }
 
   #isAllowed ({ apisecret, token }: Record<string, unknown>): boolean {
@@ -159,7 +160,7 @@ export class FakeJanusCore<Owner> {
     const answer = (janus: string, fields: Record<string, unknown> = {}): Said => toAsker({ janus, session_id: sessionId, transaction, ...fields })
     const event = (janus: string, fields: Record<string, unknown> = {}): Said => ({ to: 'owner', message: { janus, session_id: sessionId, sender: handleId, ...fields } })
     const ofHandle = ['message', 'trickle', 'hangup', 'detach'].includes(verb)
-    if (ofHandle !== (handleId !== 0) && (ofHandle || ['attach', 'destroy'].includes(verb))) return refuse(457, `Unhandled request '${verb}' at this path`)
+    if (ofHandle !== (handleId !== 0) && (ofHandle || ['attach', 'destroy'].includes(verb))) return refuse(457, `Unhandled request '${String(request.janus)}' at this path`)
     const handle = session.handles.get(handleId)
     switch (verb) {
       case 'keepalive':
@@ -173,14 +174,16 @@ export class FakeJanusCore<Owner> {
       case 'attach': {
         const { plugin, opaque_id: opaqueId } = request
         if (plugin === undefined) return refuse(456, 'Missing mandatory element (plugin)')
-        if (typeof plugin !== 'string' || !this.#options.plugins.includes(plugin)) return refuse(460, `No such plugin '${String(plugin)}'`)
+        if (typeof plugin !== 'string') return refuse(467, 'Invalid element type (plugin should be a string)')
+        if (opaqueId !== undefined && typeof opaqueId !== 'string') return refuse(467, 'Invalid element type (opaque_id should be a string)')
+        if (!this.#options.plugins.includes(plugin)) return refuse(460, `No such plugin '${plugin}'`)
         const id = newId(session.handles)
-        session.handles.set(id, { plugin, opaque_id: typeof opaqueId === 'string' ? opaqueId : undefined, hasMedia: false })
+        session.handles.set(id, { plugin, opaque_id: opaqueId, hasMedia: false })
         return [answer('success', { data: { id } })]
       }
       case 'detach':
         session.handles.delete(handleId)
-        return [answer('success'), event('detached')]
+        return [event('detached'), answer('success')]
       case 'hangup': {
         const hadMedia = handle!.hasMedia
         handle!.hasMedia = false
@@ -193,6 +196,8 @@ export class FakeJanusCore<Owner> {
         const { body, jsep } = request
         if (body === undefined) return refuse(456, 'Missing mandatory element (body)')
         if (!isObject(body)) return refuse(467, 'Invalid element type (body should be an object)')
+        const wrong = faultOf(jsep)
+        if (wrong !== null) return refuse(...wrong)
         if (jsep !== undefined) handle!.hasMedia = true
         const said = this.plugin({ plugin: handle!.plugin, sessionId, handleId, body, jsep: jsep as FakeJsep | undefined })
         const fields = { sender: handleId, plugindata: { plugin: handle!.plugin, data: said.data }, ...(said.jsep === undefined ? {} : { jsep: said.jsep }) }
@@ -200,12 +205,24 @@ export class FakeJanusCore<Owner> {
         return [answer('ack'), { to: 'owner', message: { janus: 'event', session_id: sessionId, transaction, ...fields } }]
       }
       default:
-        return refuse(453, `Unknown request '${verb}'`)
+        return refuse(453, `Unknown request '${String(request.janus)}'`)
     }
   }
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Code and reason; null: it is as it should be, or absent. */
+function faultOf (jsep: unknown): [number, string] | null {
+  if (jsep === undefined) return null
+  if (!isObject(jsep)) return [455, 'Invalid jsep object']
+  for (const name of ['type', 'sdp']) {
+    if (jsep[name] === undefined) return [456, `JSEP error: missing mandatory element (${name})`]
+    if (typeof jsep[name] !== 'string') return [467, `JSEP error: invalid element type (${name} should be a string)`]
+    if (name === 'type' && !['offer', 'answer'].includes(jsep.type as string)) return [464, `JSEP error: unknown message type '${String(jsep.type)}'`]
+  }
+  return null
+}
 
 /** Zero, as for Janus: it was not given. */
 function idOf (value: unknown): number {

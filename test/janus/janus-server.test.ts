@@ -1,6 +1,14 @@
-import { readdirSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket } from 'werift'
+import { WebSocketServer } from 'ws'
+import { Inbox } from '../../lib/testing/index.js'
 import { isAlive, tcpSockets, udpSockets } from '../e2e/support/proc.js'
 import { until } from '../e2e/support/until.js'
 import { withoutJanus } from '../setup/janus.js'
@@ -80,6 +88,54 @@ t.test('a real Janus', { skip: withoutJanus() }, async (t) => {
     await janus.restart()
     t.same(await janus.sessions(), [])
   })
+})
+
+t.test('a Janus is configured otherwise, and tells what happens', { skip: withoutJanus() }, async (t) => {
+  const handler = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: (offered) => offered.has('janus-events') && 'janus-events' })
+  t.teardown(() => {
+    for (const socket of handler.clients) socket.terminate()
+    handler.close()
+  })
+  const connected = new Inbox<IncomingMessage>()
+  const told = new Inbox<Record<string, any>>()
+  handler.on('connection', (socket, request) => {
+    connected.push(request)
+    socket.on('message', (data: Buffer) => told.push(JSON.parse(data.toString()) as Record<string, any>))
+  })
+  await once(handler, 'listening')
+  const { port } = handler.address() as AddressInfo
+  const janus = await JanusServer.start({
+    events: { url: `ws://127.0.0.1:${port}/events?key=1`, types: 'sessions', grouping: false },
+    reclaimSeconds: 5,
+    sessionTimeout: 7,
+    plugins: ['echotest'],
+    config: { janus: { general: { token_auth: true } } }
+  })
+  t.teardown(() => janus.stop())
+  t.equal((await connected.take()).url, '/events?key=1')
+  const info = await janus.call({ janus: 'info' })
+  t.match(info, { 'session-timeout': 7, 'reclaim-session-timeout': 5, auth_token: true, api_secret: true })
+  t.same(Object.keys(info.plugins), ['janus.plugin.echotest'])
+  const { data: { id } } = await janus.call({ janus: 'create' })
+  t.match(await told.take(({ session_id: session }) => session === id), { type: 1, emitter: info['server-name'], event: { name: 'created' } })
+})
+
+t.test('a Janus ends with whoever started it', { skip: withoutJanus() }, async (t) => {
+  const script = `
+    import { JanusServer } from ${JSON.stringify(new URL('support/janus-server.js', import.meta.url))}
+    const janus = await JanusServer.start()
+    await janus.freeze()
+    console.log(JSON.stringify({ pid: janus.pid, folder: janus.folder }))
+    setInterval(() => {}, 1000)
+  `
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => owner.kill('SIGKILL'))
+  const [line] = await once(createInterface({ input: owner.stdout }), 'line') as [string]
+  const { pid, folder } = JSON.parse(line) as { pid: number, folder: string }
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.ok(isAlive(pid))
+  owner.kill('SIGKILL')
+  await until('Janus is gone', () => !isAlive(pid))
 })
 
 t.test('a Janus that cannot start says why', { skip: withoutJanus() }, async (t) => {

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -138,8 +138,8 @@ export class JanusServer {
   /** It keeps its sockets, and does nothing. */
   async freeze (): Promise<void> {
     process.kill(this.pid, 'SIGSTOP')
-    // All of its threads are stopped by then.
-    await until('Janus is stopped', () => /\) T /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8')), STOP_MS, 5)
+    const tasks = `/proc/${this.pid}/task`
+    await until('each of its threads is stopped', () => readdirSync(tasks).every((task) => /\) T /.test(readFileSync(join(tasks, task, 'stat'), 'utf8'))), STOP_MS, 5)
   }
 
   thaw (): void {
