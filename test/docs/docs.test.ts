@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { FakeClient, fakeFrame } from '../../lib/testing/index.js'
+import { FakeClient, FakeJanus, fakeFrame } from '../../lib/testing/index.js'
+import { janusOptionNames } from '../../lib/media-servers/janus/options.js'
 import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
 import { readMessage } from '../../lib/session/messages.js'
 import { messageOf } from '../../lib/trunk/codec.js'
@@ -104,6 +105,26 @@ t.test('README: the media server takes a trunk', async (t) => {
   t.match(await left, { type: 'peerLeft', roomId: 'room', payload: { code: 1000 } })
 })
 
+t.test('README: clients of Janus are kept to their rooms and roles', async (t) => {
+  const server = await FakeJanus.listen()
+  t.teardown(() => server.close())
+  const { line } = await run(t, snippet('janus({ url'), { JANUS_URL: server.url, JANUS_SECRET: 'secret' })
+  const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
+  const client = await FakeClient.connect(`ws://localhost:${port!}/signaling?token=ada:viewer`)
+  t.teardown(() => client.cut())
+  const asked = async (body: object): Promise<unknown> => {
+    client.send(JSON.stringify({ body }))
+    return (await server.receive('message')).request.body
+  }
+  t.same(await asked({ request: 'join', ptype: 'subscriber', streams: [] }), { request: 'join', ptype: 'subscriber', streams: [], room: 1234 })
+  for (const body of [{ request: 'join', ptype: 'publisher' }, { request: 'join', room: 99, ptype: 'subscriber' }, { request: 'kick' }]) t.same(await asked(body), { request: 'not allowed' })
+})
+
+t.test('README: every option of janus() is in the table', async (t) => {
+  const table = readme.slice(readme.indexOf('| option of `janus()`'), readme.indexOf('Requests of one handle'))
+  for (const name of janusOptionNames) t.ok(table.includes(`\`${name}\``), name)
+})
+
 t.test('README: the client that comes back does', async (t) => {
   const server = await startMediaServer(t, { echo: true })
   const { base, app } = await startApp(t, server.options)
@@ -160,7 +181,7 @@ t.test('README: the table of options is the one that the schema makes', async (t
 
 t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
   // The one for browsers apart, which the browser tests stand in for.
-  t.equal(snippets.length, 7)
+  t.equal(snippets.length, 8)
 })
 
 t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {

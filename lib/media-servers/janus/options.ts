@@ -55,6 +55,9 @@ const JanusSchema = Type.Object({
   random: Type.Optional(Type.Unknown())
 }, { additionalProperties: false })
 
+/** @internal For tests. */
+export const janusOptionNames = Object.keys(JanusSchema.properties).filter((name) => name !== 'dial' && name !== 'random')
+
 type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'receivedBytes' | 'headers'
 
 export type CheckedJanusOptions = JanusOptions & Required<Pick<JanusOptions, Defaulted>> & { retry: { baseMs: number, maxMs: number } }
