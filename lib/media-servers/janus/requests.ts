@@ -6,7 +6,7 @@ import type { JanusRequest } from './request.js'
 
 /** Requests that Janus has not answered at most: more bytes than the window has would be in nobody's sight. */
 const MAX_UNANSWERED = 1_024
-/** How often those are looked for that take too long, in milliseconds. */
+/** How often those are looked for that take too long, in milliseconds, or as often as they may take. */
 const SWEEP_MS = 1_000
 
 export interface RequestsOptions {
@@ -138,7 +138,7 @@ export class Requests {
     this.#underWay.set(number, request)
     this.#unanswered++
     this.#unansweredBytes += request.size
-    this.#sweep ??= this.#options.clock.every(SWEEP_MS, () => this.#expire())
+    this.#sweep ??= this.#options.clock.every(Math.min(SWEEP_MS, this.#options.requestMs), () => this.#expire())
     this.#observer.send(request, number)
   }
 
