@@ -65,6 +65,13 @@ export const TrunkDownError = createError<[]>('TRK_ERR_TRUNK_DOWN', 'the media s
 
 export const JanusRefusedError = createError<[string, number]>('TRK_ERR_JANUS', 'Janus refuses: %s (%d)', 502)
 
+// Recordings
+
+export const RecordingUnsupportedError = createError<[string]>(
+  'TRK_ERR_RECORDING_UNSUPPORTED', "the driver '%s' cannot have rooms recorded: have the media server itself do it, and tell it of each recording (onRecording), or use a driver that can, such as janus()", 501)
+
+export const RecordingFailedError = createError<[string, string]>('TRK_ERR_RECORDING', "the room '%s' is not recorded: %s", 502)
+
 // Peers
 
 export const IdentityError = createError<[string]>(

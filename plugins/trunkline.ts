@@ -11,7 +11,7 @@ import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { janusDialect } from '../lib/dialects/janus.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
 import { Drain } from '../lib/drain.js'
-import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
+import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RecordingUnsupportedError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
@@ -20,7 +20,7 @@ import { Admission } from '../lib/relay/admission.js'
 import type { AdmissionStats, Authenticate } from '../lib/relay/admission.js'
 import { Hooks } from '../lib/relay/hooks.js'
 import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
-import type { Driver, TrunkState } from '../lib/relay/media-server.js'
+import type { Driver, Recording, RecordingControl, TrunkState } from '../lib/relay/media-server.js'
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
 import { PINNED_PART, Pins } from '../lib/pins.js'
@@ -108,6 +108,22 @@ export interface Trunkline<Metadata = AppMetadata> {
    * is done, however often it is called; never rejects.
    */
   drain (): Promise<void>
+  /**
+   * Has everybody in a room recorded, also who comes later; what becomes of it is told to `onRecording`. Answers what is being
+   * recorded already: nothing yet where nobody publishes.
+   * @throws RecordingUnsupportedError the media server's driver cannot
+   * @throws TrunkDownError
+   * @throws JanusRefusedError
+   * @throws RecordingFailedError the media server says that it records, and does not
+   */
+  startRecording (roomId: string): Promise<Recording[]>
+  /**
+   * Ends that. Answers what was recorded until now, as far as this process knows.
+   * @throws RecordingUnsupportedError the media server's driver cannot
+   * @throws TrunkDownError
+   * @throws JanusRefusedError
+   */
+  stopRecording (roomId: string): Promise<Recording[]>
   stats (): TrunklineStats
 }
 
@@ -167,6 +183,11 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     options: settings.drain, perSecond: limits.authPerSecond, closeMs: limits.closeMs, connections, admission, relay, clock, log: app.log, random: Math.random
   })
 
+  const recordings = (): RecordingControl => {
+    if (mediaServer.recordings === undefined) throw new RecordingUnsupportedError(driver.name)
+    return mediaServer.recordings
+  }
+
   app.decorate(namespace, {
     addHook (name, fn) {
       hooks.add(name, fn)
@@ -177,6 +198,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
     drain: () => drain.run(),
+    startRecording: async (roomId) => await recordings().start(roomId),
+    stopRecording: async (roomId) => await recordings().stop(roomId),
     stats: () => ({
       ...relay.stats(), links: connections.size, strangers: connections.strangers, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
     })
@@ -238,7 +261,7 @@ export type { AdmissionStats, Authenticate, Credentials, Identity } from '../lib
 export type { ForwardResult, HookFunctions, HookName, MediaEvent, RoomOfRecording } from '../lib/relay/hooks.js'
 export type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
-  OpenRequest, Recording, Status, TrunkState
+  OpenRequest, Recording, RecordingControl, Status, TrunkState
 } from '../lib/relay/media-server.js'
 export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
 export type { Peers } from '../lib/relay/peers.js'

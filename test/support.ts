@@ -94,6 +94,22 @@ export function calls<Args extends unknown[]> (n: number): { fn: (...args: Args)
   return { fn: (...args) => { if (all.push(args) === n) done(all) }, seen }
 }
 
+/** What comes, to be awaited one by one. */
+export class Queue<Item> {
+  readonly #items: Item[] = []
+  #wanted: ((item: Item) => void) | null = null
+
+  push (item: Item): void {
+    if (this.#wanted === null) this.#items.push(item)
+    else this.#wanted(item)
+    this.#wanted = null
+  }
+
+  async next (): Promise<Item> {
+    return this.#items.shift() ?? await new Promise<Item>((resolve) => { this.#wanted = resolve })
+  }
+}
+
 /** Checks a property; one that fails is reported with the seed that replays it. */
 export function holds<Ts> (t: { pass (message: string): unknown }, property: fc.IProperty<Ts>, parameters: fc.Parameters<Ts> = {}): void {
   fc.assert(property, parameters)

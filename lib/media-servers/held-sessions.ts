@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CloseCode } from '../close-codes.js'
-import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Status } from '../relay/media-server.js'
+import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, RecordingControl, Status } from '../relay/media-server.js'
 import { Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
 import { HeldSession, refusedLater } from './held-session.js'
@@ -37,6 +37,10 @@ export class HeldSessions implements MediaServer {
 
   get keepsSessions (): boolean {
     return this.#outlivesTrunk || this.#inner.keepsSessions
+  }
+
+  get recordings (): RecordingControl | undefined {
+    return this.#inner.recordings
   }
 
   start (observer: MediaServerObserver): void {

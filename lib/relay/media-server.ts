@@ -130,6 +130,14 @@ export interface MediaServerStats {
   dropped: Record<string, number>
 }
 
+/** Has rooms recorded, for media servers that can be told to. What becomes of it is told by the observer. */
+export interface RecordingControl {
+  /** Answers what is being recorded now. Harmless when the room is recorded already. Rejects when it is not. */
+  start (roomId: string): Promise<Recording[]>
+  /** Answers what was recorded until now, as far as this process knows. Rejects when it may go on. */
+  stop (roomId: string): Promise<Recording[]>
+}
+
 export interface MediaServer {
   /** Where it is, for the log: without any secret. */
   readonly address: string
@@ -139,6 +147,8 @@ export interface MediaServer {
   readonly keepsSessions: boolean
   /** For how long the media server of the moment holds a session whose client is away, in milliseconds; 0: not at all. */
   readonly resumeMs: number
+  /** None: the media server decides itself what is recorded. */
+  readonly recordings?: RecordingControl | undefined
   /**
    * Only while the trunk is `up`. A second one for the same receiver replaces the first, which hears nothing more; of several
    * for one peer id the media server decides, and the others hear `closed` or `refused`.

@@ -24,6 +24,19 @@ export interface JanusOptions {
   messageBytes?: number
   /** Bytes of one message of Janus at most, default 1 MiB. Beyond: the connection is made anew. */
   receivedBytes?: number
+  /** VideoRoom's name for a room of the app; default: a number where it is all digits, else as it is. For recordings. */
+  room?: (roomId: string) => number | string
+  /** `secret` of the rooms that are to be recorded; a function is asked anew each time. */
+  roomSecret?: string | ((roomId: string) => string | Promise<string>)
+  /**
+   * Of the WebSocket of Janus's Admin API: `ws://` or `wss://`. By it the driver sees what Janus really records, each file of it,
+   * while a room is recorded; without it that cannot be checked.
+   */
+  adminUrl?: string
+  /** `admin_secret` of Janus's configuration; a function is asked anew at each connection. */
+  adminSecret?: string | (() => string | Promise<string>)
+  /** Between two looks at what is recorded, default 1000 ms. */
+  recordingPollMs?: number
   /** Certificate authorities for `wss://` beside the system's own, in PEM. */
   ca?: string | Buffer | Array<string | Buffer>
   /** Further headers of the upgrade. */
@@ -46,6 +59,11 @@ const JanusSchema = Type.Object({
   keepaliveMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1 })),
   messageBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 128 * 1024 }),
   receivedBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 1024 * 1024 }),
+  room: Type.Optional(Type.Unknown()),
+  roomSecret: Type.Optional(Type.Unknown()),
+  adminUrl: Type.Optional(Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' })),
+  adminSecret: Type.Optional(Type.Unknown()),
+  recordingPollMs: Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1, default: 1_000 }),
   ca: Type.Optional(Type.Unknown()),
   headers: Type.Record(Type.String(), Type.String(), { default: {} }),
   retry: Type.Object({
@@ -58,9 +76,16 @@ const JanusSchema = Type.Object({
 /** @internal For tests. */
 export const janusOptionNames = Object.keys(JanusSchema.properties).filter((name) => name !== 'dial' && name !== 'random')
 
-type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'receivedBytes' | 'headers'
+type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'receivedBytes' | 'recordingPollMs' | 'headers'
 
-export type CheckedJanusOptions = JanusOptions & Required<Pick<JanusOptions, Defaulted>> & { retry: { baseMs: number, maxMs: number } }
+export type CheckedJanusOptions = Omit<JanusOptions, 'retry' | 'room' | 'roomSecret' | 'adminSecret'> & Required<Pick<JanusOptions, Defaulted>> & {
+  retry: { baseMs: number, maxMs: number }
+  room: (roomId: string) => number | string
+  /** Empty: it has none. */
+  roomSecret: (roomId: string) => string | Promise<string>
+  /** Empty: there is none. */
+  adminSecret: () => string | Promise<string>
+}
 
 /**
  * The options with every default in place.
@@ -72,7 +97,20 @@ export function checkJanusOptions (options: JanusOptions): CheckedJanusOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const checked = Value.Default(JanusSchema, given) as Record<string, unknown>
   checkData(checked, JanusSchema, 'mediaServer.')
-  checkAddress(checked as unknown as JanusOptions, ['apiSecret', 'token'])
+  checkAddress(checked as unknown as JanusOptions, ['apiSecret', 'token', 'roomSecret', 'adminSecret'])
   if (checked.apiSecret !== undefined && checked.token !== undefined) throw new OptionError('mediaServer.token', 'is of no use beside apiSecret: give one of them')
-  return checked as unknown as CheckedJanusOptions
+  if (checked.room !== undefined && typeof checked.room !== 'function') throw new OptionError('mediaServer.room', 'must be a function that answers a number or a string')
+  if (checked.adminUrl !== undefined && !URL.canParse(checked.adminUrl as string)) throw new OptionError('mediaServer.adminUrl', 'must be a URL that begins with ws:// or wss://')
+  if (checked.adminSecret !== undefined && checked.adminUrl === undefined) throw new OptionError('mediaServer.adminSecret', 'is of no use without adminUrl')
+  return { ...checked, room: checked.room ?? roomOf, roomSecret: answering(checked.roomSecret), adminSecret: answering(checked.adminSecret) } as unknown as CheckedJanusOptions
+}
+
+function answering (secret: unknown = ''): unknown {
+  return typeof secret === 'function' ? secret : () => secret
+}
+
+/** VideoRoom's own rooms are numbers, unless it is configured to have strings. */
+function roomOf (roomId: string): number | string {
+  const number = Number(roomId)
+  return /^\d+$/.test(roomId) && Number.isSafeInteger(number) ? number : roomId
 }

@@ -43,6 +43,8 @@ export interface JanusPeerServices {
   ended (peer: JanusPeer, sessionId: number | null): void
   /** Lets Janus hear of a session for which nothing is asked. */
   keepAlive (peer: JanusPeer, sessionId: number): void
+  /** What Janus says on its own, or in an event that answers. */
+  heard (peer: JanusPeer, message: JanusMessage): void
   now (): number
 }
 
@@ -178,6 +180,7 @@ export class JanusPeer implements Attachment, Requester {
     this.#settle(request)
     if (answer.janus === 'success') this.#done(request, answer)
     else if (answer.janus === 'error') this.#failed(request)
+    else if (answer.janus === 'event') this.#services.heard(this, answer)
     if (!this.#isOver) this.#speech?.answered(request, answer)
     if (isGone(request, answer)) this.gone({ code: CloseCode.mediaServerReset, reason: 'Janus has forgotten the session' })
   }
@@ -189,6 +192,7 @@ export class JanusPeer implements Attachment, Requester {
   }
 
   event (message: JanusMessage, transaction: string | null, text: string): void {
+    this.#services.heard(this, message)
     if (message.janus === 'detached' && isId(message.sender)) this.#detached(message.sender)
     if (!this.#isOver) this.#speech?.event(message, transaction, text)
     if (message.janus === 'timeout') this.gone({ code: CloseCode.mediaServerReset, reason: 'Janus has ended the session' })

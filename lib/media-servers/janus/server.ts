@@ -6,14 +6,19 @@ import { withoutSecrets } from '../../secrets.js'
 import type {
   Attachment, AttachmentReceiver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, TrunkState
 } from '../../relay/media-server.js'
+import { JanusAdmin } from './admin.js'
 import { JanusConnection } from './connection.js'
 import type { Secret } from './connection.js'
+import { KeptNews } from './kept-news.js'
 import { Keepalives } from './keepalives.js'
 import { Fault, JanusCode, faultOf, isId } from './messages.js'
 import type { JanusMessage } from './messages.js'
 import type { CheckedJanusOptions } from './options.js'
 import { JanusPeer } from './peer.js'
 import type { JanusPeerServices } from './peer.js'
+import type { WatchedHandle } from './publishers.js'
+import { RecordPlay } from './record-play.js'
+import { JanusRecordings, VIDEOROOM } from './recordings.js'
 import { JanusService } from './service.js'
 
 /** From the first step of an attempt to connect until every session is claimed, in milliseconds. */
@@ -33,6 +38,9 @@ export class JanusServer implements MediaServer {
   readonly keepsSessions = false
   readonly resumeMs = 0
   readonly service: JanusService
+  readonly recordings: JanusRecordings
+  readonly #recordPlay: RecordPlay
+  readonly #news: KeptNews
   readonly #options: CheckedJanusOptions
   readonly #clock: Clock
   readonly #log: Logger
@@ -80,6 +88,16 @@ export class JanusServer implements MediaServer {
     this.service = new JanusService(requests, () => this.#connection.isUp, () => clock.now())
     this.#keepalives = new Keepalives(clock)
     this.#keepalives.add(this.service)
+    this.#news = new KeptNews(clock, log, (recording, id, handled) => this.#observer.recording(recording, id, handled))
+    this.#recordPlay = new RecordPlay(clock, (recording) => this.#news.add(recording))
+    this.recordings = new JanusRecordings({ ...options, pollMs: options.recordingPollMs }, {
+      service: this.service,
+      admin: options.adminUrl === undefined ? null : new JanusAdmin({ ...options, url: options.adminUrl, secret: options.adminSecret, withinMs: options.requestMs, clock }),
+      handlesIn: (roomIds) => this.#handlesIn(roomIds),
+      tell: (recording) => this.#news.add(recording),
+      clock,
+      log
+    })
     this.#peerServices = {
       options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, queueBytes: peerQueueBytes },
       requests,
@@ -89,13 +107,18 @@ export class JanusServer implements MediaServer {
       },
       ended: (peer, sessionId) => {
         this.#keepalives.delete(peer)
-        if (sessionId !== null) this.#sessions.delete(sessionId)
+        if (sessionId !== null) {
+          this.#sessions.delete(sessionId)
+          this.recordings.ended(sessionId)
+          this.#recordPlay.ended(sessionId, null)
+        }
         if (peer.isOver && this.#peers.get(peer.id) === peer) this.#peers.delete(peer.id)
         if (this.#sessions.size === 0) this.#emptied?.()
       },
       keepAlive: (peer, sessionId) => {
-        this.service.ask('keepalive', sessionId).catch(({ code }: Fault) => { if (code === JanusCode.noSuchSession) peer.gone(FORGOTTEN) })
+        this.service.ask('keepalive', sessionId).catch(({ code }: Fault) => { if (code === JanusCode.noSuchSession) this.#forgotten(peer, sessionId) })
       },
+      heard: (peer, message) => this.#recordPlay.heard(peer, message),
       now: () => clock.now()
     }
   }
@@ -130,6 +153,8 @@ export class JanusServer implements MediaServer {
   /** Ends every session at Janus, as far as that can be done within a second, and closes the connection. */
   async stop (): Promise<void> {
     this.#keepalives.stop()
+    this.recordings.close()
+    this.#news.close()
     const isUp = this.#connection.isUp
     for (const peer of [...this.#peers.values()]) peer.close()
     if (isUp) {
@@ -154,6 +179,28 @@ export class JanusServer implements MediaServer {
       if (state.state === 'down') this.#downSince ??= this.#clock.now()
     }
     this.#observer.state(state)
+    if (state.state === 'up') {
+      this.#news.again()
+      this.recordings.up()
+    } else {
+      this.recordings.down()
+    }
+  }
+
+  #forgotten (peer: JanusPeer, sessionId: number): void {
+    this.#recordPlay.ended(sessionId, 'Janus has forgotten the session: whether the recording is whole is not known')
+    peer.gone(FORGOTTEN)
+  }
+
+  /** Of those too that are over, until Janus has heard of it. */
+  #handlesIn (roomIds: ReadonlySet<string>): Map<string, WatchedHandle[]> {
+    const found = new Map([...roomIds].map((roomId): [string, WatchedHandle[]] => [roomId, []]))
+    for (const [sessionId, peer] of this.#sessions) {
+      const handles = found.get(peer.roomId)
+      if (handles === undefined) continue
+      for (const { id, plugin } of peer.handles()) if (plugin === VIDEOROOM) handles.push({ peerId: peer.id, sessionId, handleId: id })
+    }
+    return found
   }
 
   /** What has to be said before anything else may be: who we are, and whose sessions go on. */
@@ -203,7 +250,7 @@ export class JanusServer implements MediaServer {
         } catch (error) {
           // The connection is lost again, and the session may still be there.
           if ((error as Fault).code !== JanusCode.noSuchSession) throw error
-          peer.gone(FORGOTTEN)
+          this.#forgotten(peer, sessionId)
         }
       }
     }
