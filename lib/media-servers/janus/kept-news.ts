@@ -42,8 +42,8 @@ export class KeptNews {
       this.#log.error({ recordingId: oldest!.recording.recordingId, status: oldest!.recording.status }, `onRecording is not told again: ${MAX_NEWS} later news wait for its hooks`)
     }
     this.#news.set(news.id, news)
-    this.#say(news)
     this.#timer ??= this.#clock.after(this.#againMs, () => this.#late())
+    this.#say(news)
   }
 
   /** All that the app has not dealt with, once more. */

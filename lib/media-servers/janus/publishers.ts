@@ -35,8 +35,11 @@ export async function lookAt (handles: WatchedHandle[], room: number | string, a
   await Promise.all(handles.map(async (handle) => {
     const { type, room: its, id, streams } = pluginOf(await info(handle, ask, true)) ?? {}
     if (type === 'subscriber') look.subscribers.push(handle)
-    if (type !== 'publisher' || String(its) !== String(room) || !Array.isArray(streams) || streams.length === 0) return
-    const files = streams.flatMap((stream) => isObject(stream) && typeof stream.recording === 'string' ? [stream.recording] : [])
+    if (type !== 'publisher' || String(its) !== String(room) || !Array.isArray(streams)) return
+    // One that was taken out of a call stays in its place.
+    const active = streams.filter((stream): stream is Record<string, unknown> => isObject(stream) && stream.disabled !== true)
+    if (active.length === 0) return
+    const files = active.flatMap(({ recording }) => typeof recording === 'string' ? [recording] : [])
     // While it negotiates nothing of it is recorded, nor need be.
     const hasMedia = files.length > 0 || isReady(await info(handle, ask, false))
     look.publishers.push({ ...handle, publisherId: String(id), hasMedia, files })

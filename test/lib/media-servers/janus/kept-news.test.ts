@@ -1,0 +1,62 @@
+import t from 'tap'
+import { KeptNews } from '../../../../lib/media-servers/janus/kept-news.js'
+import type { Recording } from '../../../../lib/relay/media-server.js'
+import { silentLogger } from '../../../../lib/logger.js'
+import { ManualClock } from '../../../../lib/testing/index.js'
+
+const recording = (recordingId: string): Recording => ({ recordingId, roomId: 'room', status: 'active', revision: 1, startedAt: null, file: null, durationMs: null, error: null })
+
+interface Told { recordingId: string, id: string, handled: () => void }
+
+function keep (log = silentLogger): { clock: ManualClock, news: KeptNews, told: Told[] } {
+  const clock = new ManualClock()
+  const told: Told[] = []
+  return { clock, told, news: new KeptNews(clock, log, ({ recordingId }, id, handled) => told.push({ recordingId, id, handled })) }
+}
+
+t.test('news are told until they are handled, less and less often', async (t) => {
+  const { clock, news, told } = keep()
+  news.add(recording('a'))
+  news.add(recording('b'))
+  t.same(told.map(({ recordingId }) => recordingId), ['a', 'b'])
+  t.not(told[0]!.id, told[1]!.id)
+  clock.advance(9_999)
+  t.equal(told.length, 2)
+  clock.advance(1)
+  t.same(told.map(({ id }) => id), [told[0]!.id, told[1]!.id, told[0]!.id, told[1]!.id], 'in their order, under the same ids')
+  told[1]!.handled()
+  clock.advance(20_000)
+  t.equal(told.length, 5)
+  clock.advance(40_000)
+  clock.advance(60_000)
+  clock.advance(60_000)
+  t.same(told.slice(4).map(({ recordingId }) => recordingId), ['a', 'a', 'a', 'a'])
+  told[0]!.handled()
+  t.equal(news.size, 0)
+  t.equal(clock.timers, 0)
+  news.add(recording('c'))
+  clock.advance(10_000)
+  t.equal(told.length, 10, 'and as often as ever for the next')
+})
+
+t.test('what is handled at once is not told again', async (t) => {
+  const clock = new ManualClock()
+  const news = new KeptNews(clock, silentLogger, (_recording, _id, handled) => handled())
+  news.add(recording('a'))
+  t.equal(news.size, 0)
+  t.equal(clock.timers, 0)
+})
+
+t.test('only so many are kept', async (t) => {
+  const lost: string[] = []
+  const { clock, news, told } = keep({ ...silentLogger, error: (fields: unknown) => { lost.push((fields as { recordingId: string }).recordingId) } })
+  for (let n = 0; n < 1_002; n++) news.add(recording(String(n)))
+  t.equal(news.size, 1_000)
+  t.same(lost, ['0', '1'])
+  news.again()
+  t.equal(told.length, 2_002)
+  t.equal(told[1_002]!.recordingId, '2')
+  news.close()
+  t.equal(clock.timers, 0)
+  t.equal(news.size, 0)
+})
