@@ -1,9 +1,9 @@
 import t from 'tap'
-import { FakeClient, ManualClock, UpgradeRefused } from '../../lib/testing/index.js'
+import { FakeClient, ManualClock, UpgradeRefused, fakeFrame } from '../../lib/testing/index.js'
 import type { FakeMediaServer } from '../../lib/testing/index.js'
 import { JanusClient, createSession, down } from '../janus-client.js'
 import type { Message } from '../janus-client.js'
-import { startApp, startMediaServer } from '../support.js'
+import { calls, startApp, startMediaServer } from '../support.js'
 import type { TestApp, TestOptions } from '../support.js'
 
 // Time is moved without giving pongs time to come.
@@ -234,6 +234,23 @@ t.test('what a client has said before its link was lost arrives, though the medi
   t.same(await late.hear(), noSuch(77))
 })
 
+t.test('when the trunk is back, no session waits for its turn to show who it is', async (t) => {
+  const clock = new ManualClock()
+  const server = await startMediaServer(t, { windowBytes: 1_000, welcome: { resumeWindowMs: 30_000 } })
+  const app = await startApp(t, server.options, { dialects: ['janus'], clock, heartbeat, limits: { authPerSecond: 10 } })
+  for (const id of [1, 2, 3]) {
+    await createSession(t, app, server, id)
+    await server.receive('open')
+    clock.advance(100)
+  }
+  server.onOpen = (open, trunk) => trunk.send(server.answer(open, { resumed: true, received: 1, windowBytes: 1_000 }))
+  await server.nextTrunk()
+  server.cut()
+  while (app.app.trunkline.trunk.state !== 'down') await tick()
+  clock.advance(5_000)
+  for (let i = 0; i < 3; i++) t.match(await server.receive('open'), { body: { received: 1 } })
+})
+
 t.test('a claim is authenticated, and nobody has the session of another', async (t) => {
   const { app, server } = await start(t, { duplicate: 'refuse' })
   const ann = { roomId: 'room', subject: 'ann' }
@@ -317,18 +334,47 @@ t.test('a session is over with a clean close, by whoever, and after the window',
     ['a page that is done', async ({ client }) => await client.close(1000)],
     ['the timeout of janus.js', async ({ client }) => await client.close(3504)],
     ['kicked', async ({ closed }, peerId) => { app.app.trunkline.kick(peerId); t.equal((await closed).code, 4410) }],
+    ['forgotten', async ({ closed }, peerId) => {
+      server.send(fakeFrame('close', { id: 0, code: 4001, reason: 'forgotten' }, peerId, server.epoch))
+      t.equal((await closed).code, 4001)
+    }],
     ['the end of the window', async ({ client }) => { await client.cut(); await detached(app); clock.advance(20_000) }]
   ]
+  await server.nextTrunk()
+  const timers = clock.timers
   for (const [index, [how, close]] of closes.entries()) {
     const { janus, arrival } = await createSession(t, app, server, 100 + index)
     await close(janus, arrival.peerId)
     await gone(app)
-    await server.receive('close', ({ peerId }) => peerId === arrival.peerId)
+    while (app.app.trunkline.stats().links > 0) await tick()
+    t.equal(clock.timers, timers, `${how}: nothing is kept`)
     const again = await JanusClient.connect(t, app)
     again.claim(100 + index, ROOM)
     t.same(await again.hear(), noSuch(100 + index), how)
     t.equal((await again.closed).code, 4001)
   }
+})
+
+t.test('what is said while a client is let in waits for that', async (t) => {
+  let letIn = (): void => {}
+  const asked = calls<[]>(1)
+  const { app, server } = await start(t, {
+    authenticate: async () => {
+      const answer = new Promise<{ roomId: string }>((resolve) => { letIn = () => resolve(ROOM) })
+      asked.fn()
+      return await answer
+    }
+  })
+  const janus = await JanusClient.connect(t, app)
+  janus.say({ janus: 'create', transaction: 'c', token })
+  await asked.seen
+  janus.say({ janus: 'keepalive' })
+  // By the time that another one has its answer, this one would have been heard.
+  const other = await JanusClient.connect(t, app)
+  other.say({ janus: 'ping', transaction: 'p' })
+  await other.hear()
+  letIn()
+  for (const text of ['{"janus":"create","transaction":"c"}', '{"janus":"keepalive"}']) t.equal((await server.receive('text')).body.toString(), text)
 })
 
 t.test('no client is asked for another token: its session ends in time', async (t) => {
