@@ -1,6 +1,7 @@
 import t from 'tap'
 import { FakeClient, ManualClock, UpgradeRefused, fakeFrame } from '../../lib/testing/index.js'
 import type { FakeMediaServer } from '../../lib/testing/index.js'
+import { startEndpoint } from '../endpoint-server.js'
 import { JanusClient, createSession, down } from '../janus-client.js'
 import type { Message } from '../janus-client.js'
 import { calls, startApp, startMediaServer } from '../support.js'
@@ -466,4 +467,44 @@ t.test('where it is, and where another path says', async (t) => {
   }
   const { app: other } = await start(t, { dialects: ['trunkline'] })
   await t.rejects(JanusClient.connect(t, other), UpgradeRefused, 'not by default')
+})
+
+t.test('over links and trunks that are lost again and again: every event comes once and in order', async (t) => {
+  const up: number[] = []
+  const media = await startEndpoint(t, {
+    onPeer: (peer) => {
+      peer.on('mediaEvent', (data) => {
+        const { janus, transaction, n } = JSON.parse(data.toString()) as { janus: string, transaction: string, n: number }
+        if (janus === 'create') peer.send(JSON.stringify({ janus: 'success', transaction, data: { id: 77 } }))
+        else peer.send(JSON.stringify({ n: up.push(n) }))
+      })
+    }
+  })
+  const app = await startApp(t, media.options, { dialects: ['janus'], limits: { messageBurst: 5_000 } })
+  let janus = await JanusClient.connect(t, app)
+  janus.say({ janus: 'create', transaction: 'c', token })
+  t.match(await janus.hear(), { janus: 'success' })
+  const heard: number[] = []
+  const BATCH = 50
+  for (let round = 1; round <= 30; round++) {
+    for (let n = 1; n <= BATCH; n++) janus.say({ n: (round - 1) * BATCH + n })
+    if (round % 5 === 0) for (const channel of media.endpoint.channels) channel.terminate('cut')
+    // All but some of what the last batch brings has been heard when the link goes.
+    while (heard.length < round * BATCH - round % 7) heard.push((await janus.hear()).n as number)
+    if (round % 3 === 0) {
+      // What the old link had got by then is not said again, but for what is still in here.
+      const old = janus
+      while (old.client.pending > 0) heard.push((await old.hear()).n as number)
+      const missing = round * BATCH - heard.length
+      for (let n = 0; n < missing; n++) heard.push((await old.hear()).n as number)
+      janus = await JanusClient.connect(t, app)
+      if (round % 2 === 0) await old.client.cut()
+      janus.claim(77, ROOM)
+      t.match(await janus.hear(), { janus: 'success', session_id: 77 })
+    }
+  }
+  while (heard.length < 30 * BATCH) heard.push((await janus.hear()).n as number)
+  const all = Array.from({ length: 30 * BATCH }, (_, n) => n + 1)
+  t.same(up, all)
+  t.same(heard, all)
 })
