@@ -1,11 +1,11 @@
 import t from 'tap'
-import { FakeClient, ManualClock, UpgradeRefused, fakeFrame } from '../../lib/testing/index.js'
-import type { FakeMediaServer } from '../../lib/testing/index.js'
-import { startEndpoint } from '../endpoint-server.js'
-import { JanusClient, createSession, down } from '../janus-client.js'
-import type { Message } from '../janus-client.js'
-import { calls, startApp, startMediaServer } from '../support.js'
-import type { TestApp, TestOptions } from '../support.js'
+import { FakeClient, ManualClock, UpgradeRefused, fakeFrame } from '../../../lib/testing/index.js'
+import type { FakeMediaServer } from '../../../lib/testing/index.js'
+import { startEndpoint } from '../../endpoint-server.js'
+import { JanusClient, createSession, down } from '../../janus-client.js'
+import type { Message } from '../../janus-client.js'
+import { calls, startApp, startMediaServer } from '../../support.js'
+import type { TestApp, TestOptions } from '../../support.js'
 
 // Time is moved without giving pongs time to come.
 const NEVER = 2 ** 31 - 1

@@ -1,12 +1,12 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { janus } from '../../lib/media-servers/janus.js'
-import type { JanusOptions } from '../../lib/media-servers/janus.js'
-import type { FakeClient } from '../../lib/testing/index.js'
-import type { Recording } from '../../plugins/trunkline.js'
-import { FakeVideoRoom } from '../janus/support/fake-videoroom.js'
-import { Queue, startApp, startMediaServer, trunkState } from '../support.js'
-import type { TestApp, TestOptions } from '../support.js'
+import { janus } from '../../../lib/media-servers/janus.js'
+import type { JanusOptions } from '../../../lib/media-servers/janus.js'
+import type { FakeClient } from '../../../lib/testing/index.js'
+import type { Recording } from '../../../plugins/trunkline.js'
+import { FakeVideoRoom } from '../../janus/support/fake-videoroom.js'
+import { Queue, startApp, startMediaServer, trunkState } from '../../support.js'
+import type { TestApp, TestOptions } from '../../support.js'
 
 interface Stage extends TestApp {
   server: FakeVideoRoom

@@ -3,9 +3,9 @@ import { createRequire } from 'node:module'
 import vm from 'node:vm'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import type { FakeMediaServer } from '../../lib/testing/index.js'
-import { down } from '../janus-client.js'
-import { startApp, startMediaServer } from '../support.js'
+import type { FakeMediaServer } from '../../../lib/testing/index.js'
+import { down } from '../../janus-client.js'
+import { startApp, startMediaServer } from '../../support.js'
 
 /** As much of it as is used here. */
 interface JanusOptions {
