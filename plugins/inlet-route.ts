@@ -31,23 +31,27 @@ export function addInletRoute (app: FastifyInstance, inlet: Inlet, { clock, hear
   })
   const heartbeats = new Heartbeats(heartbeatMs, clock, 1)
 
-  app.get(inlet.path, { logSerializers: { req: withoutQuery } }, async (request, reply) => {
-    const { ws, raw, headers } = request
-    if (!ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
-    const status = judge(request)
-    if (status !== null) {
-      request.log.warn({ reason: status.message }, 'who says to be the media server is refused')
-      return await reply.code(status.code).send({ statusCode: status.code, error: status.message, message: status.message })
+  app.get(inlet.path, {
+    websocket: true,
+    logSerializers: { req: withoutQuery },
+    // The upgrade itself is done here too: behind the handler stands a server with the bounds of clients.
+    preValidation: async (request, reply) => {
+      const { ws, raw, headers } = request
+      if (!ws) return await reply.code(426).header('upgrade', 'websocket').send({ statusCode: 426, error: 'Upgrade Required', message: 'this is a WebSocket endpoint' })
+      const refusal = judge(request)
+      if (refusal !== null) {
+        request.log.warn({ reason: refusal.message }, 'who says to be the media server is refused')
+        return await reply.code(refusal.code).send({ statusCode: refusal.code, error: refusal.message, message: refusal.message })
+      }
+      if (!(headers['sec-websocket-protocol'] ?? '').split(',').some((name) => name.trim() === inlet.subprotocol)) {
+        return await reply.code(400).send({ statusCode: 400, error: 'Bad Request', message: `the subprotocol must be ${inlet.subprotocol}` })
+      }
+      reply.hijack()
+      letGoOfResponse(raw.socket)
+      // Before it has heard that it may, a client that keeps to RFC 6455, 4.1 says nothing.
+      server.handleUpgrade(raw, raw.socket, Buffer.alloc(0), (socket) => accept(socket, raw.socket, request))
     }
-    if (!(headers['sec-websocket-protocol'] ?? '').split(',').some((name) => name.trim() === inlet.subprotocol)) {
-      return await reply.code(400).send({ statusCode: 400, error: 'Bad Request', message: `the subprotocol must be ${inlet.subprotocol}` })
-    }
-    reply.hijack()
-    letGoOfResponse(raw.socket)
-    // What a client sends before it has heard that it may is not said by any that keeps to RFC 6455, 4.1.
-    server.handleUpgrade(raw, raw.socket, Buffer.alloc(0), (socket) => accept(socket, raw.socket, request))
-    return await reply
-  })
+  }, (socket) => socket.terminate())
   app.addHook('preClose', async () => { await Promise.all([...server.clients].map(goodbye)) })
 
   function judge ({ query }: FastifyRequest): { code: number, message: string } | null {

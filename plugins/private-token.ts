@@ -18,14 +18,18 @@ export function keepTokensPrivate (app: FastifyInstance): void {
   app.addHook('onClose', async () => { app.server.removeListener('upgrade', listener) })
 }
 
-/** `token=`, whichever of its characters are escaped, and all up to the next parameter. */
-const TOKEN = new RegExp(`(${[...'token='].map((char) => `(?:${char}|${escapesOf(char)})`).join('')})[^&]*`, 'gi')
+/** `token=` or `key=`, whichever of its characters are escaped, and all up to the next parameter. */
+const TOKEN = new RegExp(`((?:${escapable('token')}|${escapable('key')})${escapable('=')})[^&]*`, 'gi')
+
+function escapable (name: string): string {
+  return [...name].map((char) => `(?:${char}|${escapesOf(char)})`).join('')
+}
 
 function escapesOf (char: string): string {
   return [char, char.toUpperCase()].map((each) => `%${each.charCodeAt(0).toString(16)}`).join('|')
 }
 
-/** The same text without the value of any parameter whose name ends in `token`. */
+/** The same text without the value of any parameter whose name ends in `token`, or `key`, which a media server may show. */
 export function withoutToken (text: string): string {
   return text.replace(TOKEN, '$1...')
 }
@@ -92,7 +96,7 @@ function disguised (request: FastifyRequest): FastifyRequest {
   return view(request, {
     ...hidden,
     raw: view(raw, { ...hidden }),
-    ...(typeof query !== 'object' || query === null ? {} : { query: Object.fromEntries(Object.entries(query).filter(([name]) => !/token$/i.test(name))) })
+    ...(typeof query !== 'object' || query === null ? {} : { query: Object.fromEntries(Object.entries(query).filter(([name]) => !/(token|key)$/i.test(name))) })
   }) as FastifyRequest
 }
 

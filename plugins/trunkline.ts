@@ -31,6 +31,7 @@ import { addClientRoute } from './client-route.js'
 import type { RouteContext } from './client-route.js'
 import { drainOnClose } from './closing.js'
 import { refuseHttp2, refuseProxies } from './coexistence.js'
+import { addInletRoute } from './inlet-route.js'
 import { keepTokensPrivate } from './private-token.js'
 import { letGoOfAnswered, upgradesLeftOver } from './upgrades.js'
 
@@ -224,6 +225,11 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     addClientRoute(app, url, dialect, context)
     routes.push(app.prefix + url)
   }
+  for (const inlet of mediaServer.inlets ?? []) {
+    if (app.hasRoute({ method: 'GET', url: app.prefix + inlet.path })) throw new RouteTakenError(app.prefix + inlet.path, inlet.subprotocol)
+    addInletRoute(app, inlet, { clock, heartbeatMs: heartbeat.trunkMs })
+    routes.push(app.prefix + inlet.path)
+  }
   app.addHook('onReady', async () => refuseProxies(app, routes, isBroughtByApp))
 }
 
@@ -263,6 +269,7 @@ export type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
   OpenRequest, Recording, RecordingControl, Status, TrunkState
 } from '../lib/relay/media-server.js'
+export type { Flow, Inlet } from '../lib/relay/inlet.js'
 export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
 export type { Peers } from '../lib/relay/peers.js'
 export { Refusal } from '../lib/relay/refusal.js'

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CloseCode } from '../close-codes.js'
 import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, RecordingControl, Status } from '../relay/media-server.js'
+import type { Inlet } from '../relay/inlet.js'
 import { Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
 import { HeldSession, refusedLater } from './held-session.js'
@@ -37,6 +38,10 @@ export class HeldSessions implements MediaServer {
 
   get keepsSessions (): boolean {
     return this.#outlivesTrunk || this.#inner.keepsSessions
+  }
+
+  get inlets (): readonly Inlet[] {
+    return this.#inner.inlets ?? []
   }
 
   get recordings (): RecordingControl | undefined {

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
+import type { Inlet } from './inlet.js'
 
 /**
  * What a kind of media server gives the relay: a driver implements this, and the relay knows nothing else of it
@@ -147,6 +148,8 @@ export interface MediaServer {
   readonly keepsSessions: boolean
   /** For how long the media server of the moment holds a session whose client is away, in milliseconds; 0: not at all. */
   readonly resumeMs: number
+  /** Routes by which the media server comes to the backend by itself. */
+  readonly inlets?: readonly Inlet[] | undefined
   /** None: the media server decides itself what is recorded. */
   readonly recordings?: RecordingControl | undefined
   /**

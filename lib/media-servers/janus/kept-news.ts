@@ -1,6 +1,5 @@
 import type { Clock, Timer } from '../../clock.js'
 import type { Logger } from '../../logger.js'
-import type { Recording } from '../../relay/media-server.js'
 
 /** News that wait for the app at most. */
 const MAX_NEWS = 1_000
@@ -8,41 +7,50 @@ const MAX_NEWS = 1_000
 const AGAIN_MS = 10_000
 const MAX_AGAIN_MS = 60_000
 
-interface News {
+interface News<Item> {
   id: string
-  recording: Recording
+  item: Item
+  told: number
 }
 
-/** Keeps what happened to recordings until the app has dealt with it: Janus itself says it once, or never. */
-export class KeptNews {
-  readonly #clock: Clock
-  readonly #log: Logger
-  readonly #tell: (recording: Recording, id: string, handled: () => void) => void
+export interface KeptNewsOptions<Item> {
+  /** The hook that is told. */
+  hook: string
+  /** How often each is told at most. */
+  attempts: number
+  /** @param handled to be called once the app has dealt with it */
+  tell (item: Item, id: string, handled: () => void): void
+  /** What is said in the log of one that is given up. */
+  describe (item: Item): object
+  /** There is one less. */
+  handled? (): void
+  clock: Clock
+  log: Logger
+}
+
+/** Keeps what Janus has told until the app has dealt with it: Janus itself says it once, or never. */
+export class KeptNews<Item> {
+  readonly #options: KeptNewsOptions<Item>
   /** In order. */
-  readonly #news = new Map<string, News>()
+  readonly #news = new Map<string, News<Item>>()
   #number = 0
   #againMs = AGAIN_MS
   #timer: Timer | null = null
 
-  constructor (clock: Clock, log: Logger, tell: (recording: Recording, id: string, handled: () => void) => void) {
-    this.#clock = clock
-    this.#log = log
-    this.#tell = tell
+  constructor (options: KeptNewsOptions<Item>) {
+    this.#options = options
   }
 
   get size (): number {
     return this.#news.size
   }
 
-  add (recording: Recording): void {
-    const news = { id: `janus-${++this.#number}`, recording }
-    if (this.#news.size >= MAX_NEWS) {
-      const [oldest] = this.#news.values()
-      this.#news.delete(oldest!.id)
-      this.#log.error({ recordingId: oldest!.recording.recordingId, status: oldest!.recording.status }, `onRecording is not told again: ${MAX_NEWS} later news wait for its hooks`)
-    }
+  add (item: Item): void {
+    const news = { id: `janus-${++this.#number}`, item, told: 0 }
+    const [oldest] = this.#news.values()
+    if (this.#news.size >= MAX_NEWS) this.#giveUp(oldest!, `${MAX_NEWS} later news wait for its hooks`)
     this.#news.set(news.id, news)
-    this.#timer ??= this.#clock.after(this.#againMs, () => this.#late())
+    this.#timer ??= this.#options.clock.after(this.#againMs, () => this.#late())
     this.#say(news)
   }
 
@@ -57,20 +65,33 @@ export class KeptNews {
     this.#news.clear()
   }
 
-  #say ({ id, recording }: News): void {
-    this.#tell(recording, id, () => {
-      this.#news.delete(id)
-      if (this.#news.size > 0) return
+  #say (news: News<Item>): void {
+    if (news.told++ >= this.#options.attempts) {
+      this.#giveUp(news, 'its hooks have failed too often')
+      return
+    }
+    this.#options.tell(news.item, news.id, () => this.#done(news))
+  }
+
+  #giveUp (news: News<Item>, why: string): void {
+    this.#options.log.error(this.#options.describe(news.item), `${this.#options.hook} is not told again: ${why}`)
+    this.#done(news)
+  }
+
+  #done ({ id }: News<Item>): void {
+    if (!this.#news.delete(id)) return
+    if (this.#news.size === 0) {
       this.#timer?.cancel()
       this.#timer = null
       this.#againMs = AGAIN_MS
-    })
+    }
+    this.#options.handled?.()
   }
 
   #late (): void {
     this.#timer = null
     this.#againMs = Math.min(MAX_AGAIN_MS, this.#againMs * 2)
     this.again()
-    if (this.#news.size > 0) this.#timer ??= this.#clock.after(this.#againMs, () => this.#late())
+    if (this.#news.size > 0) this.#timer ??= this.#options.clock.after(this.#againMs, () => this.#late())
   }
 }

@@ -37,6 +37,11 @@ export interface JanusOptions {
   adminSecret?: string | (() => string | Promise<string>)
   /** Between two looks at what is recorded, default 1000 ms. */
   recordingPollMs?: number
+  /**
+   * The route to which Janus's WebSocket event handler connects, and the key that it shows there: `backend` of
+   * `janus.eventhandler.wsevh.jcfg` is `ws://host:port/path?key=...`.
+   */
+  events?: { path: string, key: string }
   /** Certificate authorities for `wss://` beside the system's own, in PEM. */
   ca?: string | Buffer | Array<string | Buffer>
   /** Further headers of the upgrade. */
@@ -64,6 +69,10 @@ const JanusSchema = Type.Object({
   adminUrl: Type.Optional(Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' })),
   adminSecret: Type.Optional(Type.Unknown()),
   recordingPollMs: Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1, default: 1_000 }),
+  events: Type.Optional(Type.Object({
+    path: Type.String({ pattern: '^/[^?#]*$', wanted: "must begin with '/', and have neither query nor fragment" }),
+    key: Type.String({ minLength: 16, wanted: 'must be a secret of at least 16 characters' })
+  }, { additionalProperties: false })),
   ca: Type.Optional(Type.Unknown()),
   headers: Type.Record(Type.String(), Type.String(), { default: {} }),
   retry: Type.Object({

@@ -3,10 +3,12 @@ import type { Clock } from '../../clock.js'
 import { CloseCode } from '../../close-codes.js'
 import type { Logger } from '../../logger.js'
 import { withoutSecrets } from '../../secrets.js'
+import type { Inlet } from '../../relay/inlet.js'
 import type {
-  Attachment, AttachmentReceiver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, TrunkState
+  Attachment, AttachmentReceiver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, TrunkState
 } from '../../relay/media-server.js'
 import { JanusAdmin } from './admin.js'
+import { JanusEventsInlet } from './events-inlet.js'
 import { JanusConnection } from './connection.js'
 import type { Secret } from './connection.js'
 import { KeptNews } from './kept-news.js'
@@ -40,7 +42,9 @@ export class JanusServer implements MediaServer {
   readonly service: JanusService
   readonly recordings: JanusRecordings
   readonly #recordPlay: RecordPlay
-  readonly #news: KeptNews
+  readonly #news: KeptNews<Recording>
+  readonly #events: JanusEventsInlet | null
+  readonly inlets: Inlet[]
   readonly #options: CheckedJanusOptions
   readonly #clock: Clock
   readonly #log: Logger
@@ -88,7 +92,23 @@ export class JanusServer implements MediaServer {
     this.service = new JanusService(requests, () => this.#connection.isUp, () => clock.now())
     this.#keepalives = new Keepalives(clock)
     this.#keepalives.add(this.service)
-    this.#news = new KeptNews(clock, log, (recording, id, handled) => this.#observer.recording(recording, id, handled))
+    this.#news = new KeptNews<Recording>({
+      hook: 'onRecording',
+      attempts: Infinity,
+      tell: (recording, id, handled) => this.#observer.recording(recording, id, handled),
+      describe: ({ recordingId, status }) => ({ recordingId, status }),
+      clock,
+      log
+    })
+    this.#events = options.events === undefined
+      ? null
+      : new JanusEventsInlet(options.events, {
+        ofSession: (sessionId) => this.#sessions.get(sessionId) ?? null,
+        recording: (recording) => this.#news.add(recording),
+        dropped: (cause, fields) => this.#drop(cause, fields),
+        now: () => clock.now()
+      }, (notification, handled) => this.#observer.notification(notification, handled), clock, log)
+    this.inlets = this.#events === null ? [] : [this.#events]
     this.#recordPlay = new RecordPlay(clock, (recording) => this.#news.add(recording))
     this.recordings = new JanusRecordings({ ...options, pollMs: options.recordingPollMs }, {
       service: this.service,
@@ -103,6 +123,7 @@ export class JanusServer implements MediaServer {
       requests,
       began: (peer, sessionId) => {
         this.#sessions.set(sessionId, peer)
+        this.#events?.events.attached(peer)
         this.#keepalives.add(peer)
       },
       ended: (peer, sessionId) => {
@@ -155,6 +176,7 @@ export class JanusServer implements MediaServer {
     this.#keepalives.stop()
     this.recordings.close()
     this.#news.close()
+    this.#events?.close()
     const isUp = this.#connection.isUp
     for (const peer of [...this.#peers.values()]) peer.close()
     if (isUp) {

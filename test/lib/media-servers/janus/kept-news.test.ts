@@ -8,10 +8,10 @@ const recording = (recordingId: string): Recording => ({ recordingId, roomId: 'r
 
 interface Told { recordingId: string, id: string, handled: () => void }
 
-function keep (log = silentLogger): { clock: ManualClock, news: KeptNews, told: Told[] } {
+function keep (log = silentLogger, attempts = Infinity): { clock: ManualClock, news: KeptNews<Recording>, told: Told[] } {
   const clock = new ManualClock()
   const told: Told[] = []
-  return { clock, told, news: new KeptNews(clock, log, ({ recordingId }, id, handled) => told.push({ recordingId, id, handled })) }
+  return { clock, told, news: new KeptNews<Recording>({ hook: 'onRecording', attempts, clock, log, tell: ({ recordingId }, id, handled) => { told.push({ recordingId, id, handled }) }, describe: ({ recordingId }) => ({ recordingId }) }) }
 }
 
 t.test('news are told until they are handled, less and less often', async (t) => {
@@ -41,7 +41,7 @@ t.test('news are told until they are handled, less and less often', async (t) =>
 
 t.test('what is handled at once is not told again', async (t) => {
   const clock = new ManualClock()
-  const news = new KeptNews(clock, silentLogger, (_recording, _id, handled) => handled())
+  const news = new KeptNews<Recording>({ hook: 'onRecording', attempts: 1, clock, log: silentLogger, tell: (_recording, _id, handled) => handled(), describe: () => ({}) })
   news.add(recording('a'))
   t.equal(news.size, 0)
   t.equal(clock.timers, 0)
@@ -59,4 +59,17 @@ t.test('only so many are kept', async (t) => {
   news.close()
   t.equal(clock.timers, 0)
   t.equal(news.size, 0)
+})
+
+t.test('what fails too often is given up', async (t) => {
+  const lost: string[] = []
+  const { clock, news, told } = keep({ ...silentLogger, error: (fields: unknown) => { lost.push((fields as { recordingId: string }).recordingId) } }, 2)
+  news.add(recording('a'))
+  clock.advance(10_000)
+  t.equal(told.length, 2)
+  t.equal(news.size, 1)
+  clock.advance(60_000)
+  t.same(lost, ['a'])
+  t.equal(news.size, 0)
+  t.equal(clock.timers, 0)
 })
