@@ -17,6 +17,7 @@ import { KINDS, wireName } from '../../lib/trunk/schema.js'
 import type { Message } from '../../lib/trunk/schema.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
 import { startEndpoint } from '../endpoint-server.js'
+import { FakeVideoRoom } from '../janus/support/fake-videoroom.js'
 import { calls, startApp, startMediaServer } from '../support.js'
 import { root, withTable } from './options-table.js'
 
@@ -90,6 +91,26 @@ t.test('README: the hooks stop what they should', async (t) => {
   t.equal(await client.receiveText(), 'something else')
   await client.close()
   await line(/"cause":"client".*"left"/)
+})
+
+t.test('README: a room of Janus is recorded', async (t) => {
+  const server = await FakeVideoRoom.listen()
+  t.teardown(() => server.close())
+  const { line } = await run(t, snippet('startRecording'), {
+    JANUS_URL: server.janus.url, JANUS_SECRET: 'secret', ROOM_SECRET: 'room secret', JANUS_ADMIN_URL: server.adminUrl, JANUS_ADMIN_SECRET: 'admin secret'
+  })
+  const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
+  await line(/the trunk is up/)
+  const client = await FakeClient.connect(`ws://localhost:${port!}/signaling?token=alice`)
+  t.teardown(() => client.cut())
+  client.send(JSON.stringify({ body: { request: 'join' } }))
+  await client.receiveText()
+  server.publish([...server.janus.sessions.values()].flatMap((handles) => [...handles.keys()])[0]!)
+  const ask = async (method: string): Promise<unknown> => await (await fetch(`http://localhost:${port!}/rooms/1234/recording`, { method })).json()
+  t.match(await ask('POST'), [{ roomId: '1234', status: 'active', file: /^\/recordings\/videoroom-1234-/ }])
+  await line(/"status":"active".*"recording"/)
+  t.match(await ask('DELETE'), [{ status: 'available' }])
+  await line(/"status":"available".*"recording"/)
 })
 
 t.test('README: the media server takes a trunk', async (t) => {

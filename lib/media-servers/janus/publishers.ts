@@ -47,6 +47,16 @@ export async function lookAt (handles: WatchedHandle[], room: number | string, a
   return look
 }
 
+/** Whether something of it should be recorded, and is not. */
+export function isSilent ({ hasMedia, files }: SeenPublisher): boolean {
+  return hasMedia && files.length === 0
+}
+
+/** What the app is told of such a one. */
+export function nothingOf ({ publisherId, peerId }: SeenPublisher): string {
+  return `Janus records nothing of the publisher ${publisherId} (peer ${peerId}), though it says so: it could not open the file, see its log and the room's rec_dir`
+}
+
 /** Null: there is no such handle any more. */
 async function info ({ sessionId, handleId }: WatchedHandle, ask: AskAdmin, pluginOnly: boolean): Promise<Record<string, unknown> | null> {
   try {

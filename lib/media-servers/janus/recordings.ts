@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.js'
 import type { Recording, RecordingControl } from '../../relay/media-server.js'
 import type { AskAdmin, JanusAdmin } from './admin.js'
 import { Fault, JanusCode, isObject } from './messages.js'
-import { lookAt } from './publishers.js'
+import { isSilent, lookAt, nothingOf } from './publishers.js'
 import type { SeenPublisher, WatchedHandle } from './publishers.js'
 import { RoomRecording } from './room-recording.js'
 import type { JanusService } from './service.js'
@@ -58,6 +58,7 @@ export class JanusRecordings implements RecordingControl {
   #isUp = false
   #isBlind = false
   #isLooking = false
+  #isClosed = false
   #timer: Timer | null = null
   /** What waits for a moment, and how to end that. */
   readonly #waits = new Map<Timer, () => void>()
@@ -76,12 +77,12 @@ export class JanusRecordings implements RecordingControl {
     return await this.#inTurn(roomId, async () => {
       const room = this.#options.room(roomId)
       await this.#settle()
-      await this.#enable(roomId, room, true)
       const before = this.#rooms.get(roomId)
       if (before === undefined && this.#rooms.size >= MAX_ROOMS) throw new RecordingFailedError(roomId, `${MAX_ROOMS} rooms are being recorded already`)
       const recording = before ?? new RoomRecording({
         roomId, room, folder: await this.#folder(room), confirmMs: this.#options.pollMs / 2, tell: (recording) => this.#services.tell(recording)
       })
+      await this.#enable(roomId, room, true)
       this.#rooms.set(roomId, recording)
       if (this.#services.admin === null) {
         recording.began(this.#services.clock.now())
@@ -103,6 +104,7 @@ export class JanusRecordings implements RecordingControl {
    */
   async stop (roomId: string): Promise<Recording[]> {
     return await this.#inTurn(roomId, async () => {
+      await this.#settle()
       const recording = this.#rooms.get(roomId)
       // What has begun since the last look.
       if (recording !== undefined && this.#services.admin !== null) await this.#look([recording])
@@ -134,6 +136,7 @@ export class JanusRecordings implements RecordingControl {
 
   /** Rooms go on being recorded: another process may be there for them. */
   close (): void {
+    this.#isClosed = true
     this.down()
     this.#rooms.clear()
     for (const [timer, end] of this.#waits) {
@@ -268,6 +271,7 @@ export class JanusRecordings implements RecordingControl {
   }
 
   async #moment (): Promise<void> {
+    if (this.#isClosed) return
     await new Promise<void>((resolve) => {
       const timer = this.#services.clock.after(this.#options.pollMs, () => {
         this.#waits.delete(timer)
@@ -286,13 +290,4 @@ export class JanusRecordings implements RecordingControl {
       if (this.#doing.get(roomId) === done) this.#doing.delete(roomId)
     }
   }
-}
-
-/** Whether something of it should be recorded, and is not. */
-function isSilent ({ hasMedia, files }: SeenPublisher): boolean {
-  return hasMedia && files.length === 0
-}
-
-function nothingOf ({ publisherId, peerId }: SeenPublisher): string {
-  return `Janus records nothing of the publisher ${publisherId} (peer ${peerId}), though it says so: it could not open the file, see its log and the room's rec_dir`
 }

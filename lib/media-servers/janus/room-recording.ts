@@ -1,4 +1,5 @@
 import type { Recording } from '../../relay/media-server.js'
+import { isSilent } from './publishers.js'
 import type { SeenPublisher, WatchedHandle } from './publishers.js'
 
 /** What VideoRoom calls a file unless it is told otherwise: with when it began, in microseconds since the Unix epoch. */
@@ -71,7 +72,7 @@ export class RoomRecording {
         if (!this.#files.has(name)) this.#add(name, startOf(name) ?? at, this.#place(name), handle)
       }
     }
-    const silent = publishers.filter(({ hasMedia, files }) => hasMedia && files.length === 0)
+    const silent = publishers.filter(isSilent)
     const silentKeys = new Set(silent.map(keyOf))
     const gone = (key: string): boolean => {
       const since = this.#missing.get(key) ?? at

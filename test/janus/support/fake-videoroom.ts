@@ -55,9 +55,9 @@ export class FakeVideoRoom {
     return `ws://127.0.0.1:${(this.#admin.address() as AddressInfo).port}`
   }
 
-  /** Open sockets to the Admin API. */
-  get adminSockets (): number {
-    return this.#admin.clients.size
+  /** Resolves when nobody is connected to the Admin API. */
+  async adminIsLeft (): Promise<void> {
+    await Promise.all([...this.#admin.clients].map((socket) => once(socket, 'close')))
   }
 
   /** Somebody publishes on this handle. */

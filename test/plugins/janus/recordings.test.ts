@@ -111,6 +111,8 @@ t.test('each file is a recording, as it is seen', async (t) => {
   await app.trunkline.stopRecording('lobby')
   t.ok(server.asked.length > asked)
   t.equal(app.trunkline.stats().trunk.sockets, 1)
+  await server.adminIsLeft()
+  t.pass('no connection to the Admin API is left')
 })
 
 t.test('a file that cannot be opened', async (t) => {
@@ -186,6 +188,19 @@ t.test('Janus is restarted while a room is recorded', async (t) => {
     t.match(await told(), { status: 'failed', revision: 2, error: 'Janus was restarted' })
     t.same(await app.trunkline.stopRecording('1234'), [])
   }
+})
+
+t.test('Janus is restarted, and told to stop at once', async (t) => {
+  const { app, server, told, join } = await startWatching(t, { recordingPollMs: 60_000 })
+  server.publish((await attach(await join({ roomId: '1234' }))).handleId)
+  await app.trunkline.startRecording('1234')
+  await told()
+  const stopped = new Promise<Recording[]>((resolve, reject) => {
+    app.trunkline.addHook('onTrunk', ({ state }) => { if (state === 'up') app.trunkline.stopRecording('1234').then(resolve, reject) })
+  })
+  server.restart()
+  t.match(await told(), { status: 'failed' })
+  t.same(await stopped, [], 'what was not ended in good order is not available')
 })
 
 t.test('Janus has ended the sessions, and records still', async (t) => {
