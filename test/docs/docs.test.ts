@@ -202,7 +202,7 @@ t.test('README: the table of options is the one that the schema makes', async (t
 
 t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
   // The one for browsers apart, which the browser tests stand in for.
-  t.equal(snippets.length, 8)
+  t.equal(snippets.length, 9)
 })
 
 t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {
