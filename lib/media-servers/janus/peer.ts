@@ -11,8 +11,10 @@ import { WholeSpeech } from './whole-speech.js'
 
 /** How a peer's media events and the messages of Janus become each other. */
 export interface Speech {
+  /** Bytes of what it has to keep to itself for now. */
+  readonly bufferedBytes: number
   /** One media event of the client. */
-  uplink (event: Record<string, unknown>): void
+  uplink (event: Record<string, unknown>, bytes: number): void
   /** The answer to a request of its own. */
   answered (request: JanusRequest, answer: JanusMessage): void
   failed (request: JanusRequest, fault: Fault): void
@@ -31,6 +33,8 @@ export interface JanusPeerOptions {
   messageBytes: number
   /** Bytes of one peer that may wait. */
   queueBytes: number
+  /** Bytes of all peers that may wait for the trunk: beyond, nobody may say anything. */
+  hardBytes: number
 }
 
 /** What the peers share. */
@@ -97,20 +101,21 @@ export class JanusPeer implements Attachment, Requester {
   get bufferedBytes (): number {
     let bytes = this.#services.requests.bytesOf(this.id)
     for (const handle of this.#handles.values()) bytes += handle.bytes
-    return bytes
+    return bytes + (this.#speech?.bufferedBytes ?? 0)
   }
 
   // From the relay
 
   send (data: Buffer): Accepted {
     if (this.#isOver) return 'full'
-    const { messageBytes, queueBytes } = this.#services.options
+    const { options: { messageBytes, queueBytes, hardBytes }, requests } = this.#services
+    if (requests.waitingBytes >= hardBytes) return 'full'
     if (data.length > messageBytes) return 'too big'
     // Janus takes a binary message for a text too.
     const event = readObject(data.toString())
     if (this.#speech === null && !(event instanceof Fault)) this.#speech = 'janus' in event ? new WholeSpeech(this) : new PlainSpeech(this)
     if (event instanceof Fault) this.refuse(event)
-    else this.#speech!.uplink(event)
+    else this.#speech!.uplink(event, data.length)
     if (this.bufferedBytes <= queueBytes) return 'taken'
     this.#isPressed = true
     return 'pressed'
@@ -129,6 +134,7 @@ export class JanusPeer implements Attachment, Requester {
   close (): void {
     if (this.#isOver) return
     this.#isOver = true
+    for (const handle of this.#handles.values()) handle.close()
     if (this.#sessionId !== null) this.#destroy(this.#sessionId)
     else if (!this.#isCreating) this.#forget()
   }
@@ -136,13 +142,16 @@ export class JanusPeer implements Attachment, Requester {
   // From its speech
 
   /** One media event for the client. */
-  tell (text: string): void {
-    if (!this.#isOver) this.#receiver.event(Buffer.from(text), false)
+  tell (event: string | object): void {
+    if (this.#isOver) return
+    const text = typeof event === 'string' ? event : write(event)
+    if (text === null) this.fail({ code: CloseCode.internalError, reason: 'Janus has said what cannot be passed on' })
+    else this.#receiver.event(Buffer.from(text), false)
   }
 
   /** Something that is about no request that was sent. */
   refuse ({ code, reason }: Fault, transaction?: string, sessionId?: number): void {
-    this.tell(JSON.stringify({ janus: 'error', session_id: sessionId, transaction, error: { code, reason } }))
+    this.tell({ janus: 'error', session_id: sessionId, transaction, error: { code, reason } })
   }
 
   /** Asks for a session, unless it has one. */
@@ -182,7 +191,7 @@ export class JanusPeer implements Attachment, Requester {
     else if (answer.janus === 'error') this.#failed(request)
     else if (answer.janus === 'event') this.#services.heard(this, answer)
     if (!this.#isOver) this.#speech?.answered(request, answer)
-    if (isGone(request, answer)) this.gone({ code: CloseCode.mediaServerReset, reason: 'Janus has forgotten the session' })
+    if (isGone(request, answer)) this.forgotten(request.sessionId)
   }
 
   failed (request: JanusRequest, fault: Fault): void {
@@ -209,6 +218,11 @@ export class JanusPeer implements Attachment, Requester {
     if (!this.#isOver) this.#speech?.resync()
   }
 
+  /** Janus knows no such session: it may be one that the client has ended itself since. */
+  forgotten (sessionId: number | null): void {
+    if (sessionId === this.#sessionId) this.gone({ code: CloseCode.mediaServerReset, reason: 'Janus has forgotten the session' })
+  }
+
   /** The session is no more, and not by anything that was asked for here. */
   gone (status: Status): void {
     const isNews = !this.#isOver
@@ -226,7 +240,7 @@ export class JanusPeer implements Attachment, Requester {
 
   /** Something of it that waited has left. */
   drained (): void {
-    if (!this.#isPressed || this.bufferedBytes * 2 > this.#services.options.queueBytes) return
+    if (!this.#isPressed || this.#isOver || this.bufferedBytes * 2 > this.#services.options.queueBytes) return
     this.#isPressed = false
     this.#receiver.relieved()
   }
@@ -272,7 +286,7 @@ export class JanusPeer implements Attachment, Requester {
   #detached (handleId: number): void {
     const handle = this.#handles.get(handleId)
     this.#handles.delete(handleId)
-    for (const request of handle?.close() ?? []) this.failed(request, new Fault(JanusCode.noSuchHandle, `No such handle ${handleId} in session ${this.#sessionId}`))
+    this.#giveBack(handle?.close() ?? [], new Fault(JanusCode.noSuchHandle, `No such handle ${handleId} in session ${this.#sessionId}`))
   }
 
   #destroy (sessionId: number): void {
@@ -281,15 +295,31 @@ export class JanusPeer implements Attachment, Requester {
 
   #forget (): void {
     const sessionId = this.#sessionId
+    const waiting = [...this.#handles.values()].flatMap((handle) => handle.close())
     this.#sessionId = null
-    for (const handle of this.#handles.values()) handle.close()
     this.#handles.clear()
     this.#services.ended(this, sessionId)
+    this.#giveBack(waiting, new Fault(JanusCode.noSuchSession, `No such session ${sessionId}`))
+  }
+
+  /** What waited for a handle that is no more. */
+  #giveBack (waiting: JanusRequest[], fault: Fault): void {
+    for (const request of waiting) this.failed(request, fault)
+    this.drained()
   }
 }
 
 function isGone ({ verb }: JanusRequest, { janus, error }: JanusMessage): boolean {
   return janus === 'error' && isObject(error) && error.code === JanusCode.noSuchSession && verb !== 'create'
+}
+
+/** Null: it is nested more deeply than can be written, though it could be read. */
+function write (event: object): string | null {
+  try {
+    return JSON.stringify(event)
+  } catch {
+    return null
+  }
 }
 
 /** As it may stand in a message to whoever has said it. */

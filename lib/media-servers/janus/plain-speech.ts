@@ -16,20 +16,25 @@ export class PlainSpeech implements Speech {
   /** Null while it is being made. */
   #handleId: number | null = null
   #early: Array<{ verb: Verb, transaction: string | null, fields: Record<string, unknown> }> = []
+  #earlyBytes = 0
 
   constructor (peer: JanusPeer) {
     this.#peer = peer
     peer.create(null)
   }
 
-  uplink (event: Record<string, unknown>): void {
+  get bufferedBytes (): number {
+    return this.#earlyBytes
+  }
+
+  uplink (event: Record<string, unknown>, bytes: number): void {
     const { body, jsep, candidate, transaction = null } = event
     if (transaction !== null && (typeof transaction !== 'string' || transaction.length > MAX_TRANSACTION)) {
       this.#peer.refuse(new Fault(JanusCode.invalidElement, `transaction must be a string of at most ${MAX_TRANSACTION} characters`))
     } else if (isObject(body) && (jsep === undefined || isObject(jsep))) {
-      this.#say('message', transaction, jsep === undefined ? { body } : { body, jsep })
+      this.#say('message', transaction, jsep === undefined ? { body } : { body, jsep }, bytes)
     } else if (body === undefined && candidate !== undefined) {
-      this.#say('trickle', transaction, { candidate })
+      this.#say('trickle', transaction, { candidate }, bytes)
     } else {
       this.#peer.refuse(new Fault(JanusCode.missingElement, 'a media event is { body, jsep? } or { candidate }, where body and jsep are objects'), transaction ?? undefined)
     }
@@ -48,7 +53,10 @@ export class PlainSpeech implements Speech {
       this.#handleId = data.id
       const early = this.#early
       this.#early = []
-      for (const { verb, transaction, fields } of early) this.#say(verb, transaction, fields)
+      // The bytes still count meanwhile: what the client says next must not come in between.
+      for (const { verb, transaction, fields } of early) this.#say(verb, transaction, fields, 0)
+      this.#earlyBytes = 0
+      this.#peer.drained()
     } else if (answer.janus !== 'ack') {
       this.event(answer, transaction)
     }
@@ -70,11 +78,13 @@ export class PlainSpeech implements Speech {
     this.#tell({ trunkline: 'resync' })
   }
 
-  #say (verb: Verb, transaction: string | null, fields: Record<string, unknown>): void {
+  #say (verb: Verb, transaction: string | null, fields: Record<string, unknown>, bytes: number): void {
     const handleId = this.#handleId
     if (handleId === null) {
-      if (this.#early.length < MAX_EARLY) this.#early.push({ verb, transaction, fields })
-      else this.#peer.refuse(new Fault(JanusCode.unknown, 'too much is said before there is a handle'), transaction ?? undefined)
+      if (this.#early.length < MAX_EARLY) {
+        this.#early.push({ verb, transaction, fields })
+        this.#earlyBytes += bytes
+      } else this.#peer.refuse(new Fault(JanusCode.unknown, 'too much is said before there is a handle'), transaction ?? undefined)
       return
     }
     const fault = this.#peer.say(verb, handleId, transaction, fields)
@@ -82,6 +92,6 @@ export class PlainSpeech implements Speech {
   }
 
   #tell (event: object): void {
-    this.#peer.tell(JSON.stringify(event))
+    this.#peer.tell(event)
   }
 }

@@ -9,6 +9,9 @@ const MAX_UNANSWERED = 1_024
 /** How often those are looked for that take too long, in milliseconds, or as often as they may take. */
 const SWEEP_MS = 1_000
 
+const UNWANTED = new Fault(JanusCode.unknown, 'nobody is there any more who wants this')
+const STOPPED = new Fault(JanusCode.unknown, 'the backend is closing')
+
 export interface RequestsOptions {
   /** Bytes that may be sent and not answered. */
   windowBytes: number
@@ -116,8 +119,8 @@ export class Requests {
   stop (): void {
     this.#isOpen = false
     this.#sweep?.cancel()
-    this.#waiting.clear()
     this.#underWay.clear()
+    for (let request = this.#waiting.take(); request !== undefined; request = this.#waiting.take()) request.requester.failed(request, STOPPED)
   }
 
   #pump (): void {
@@ -128,6 +131,7 @@ export class Requests {
       if (this.#unanswered > 0 && (this.#unanswered >= MAX_UNANSWERED || this.#unansweredBytes + next.size > this.#options.windowBytes)) return
       this.#waiting.take()
       if (next.isWanted) this.#send(next)
+      else next.requester.failed(next, UNWANTED)
       this.#observer.drained(next.owner)
     }
   }

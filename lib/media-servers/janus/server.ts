@@ -29,10 +29,10 @@ const HANDSHAKE_MS = 10_000
 const CLAIMS_AT_ONCE = 128
 /** How long Janus may take to end the sessions before the connection is closed all the same, in milliseconds. */
 const STOP_MS = 1_000
+/** So many times the bytes that may wait for the trunk are never waited for: whoever still speaks is sent away. */
+const HARD_FACTOR = 4
 /** The longest that Janus hears nothing of a session, in milliseconds: less where it ends them sooner. */
 const KEEPALIVE_MS = 20_000
-
-const FORGOTTEN = { code: CloseCode.mediaServerReset, reason: 'Janus has forgotten the session' }
 
 /** Janus behind one WebSocket: each peer has a session of its own, which outlives the connection where Janus lets it. */
 export class JanusServer implements MediaServer {
@@ -61,7 +61,7 @@ export class JanusServer implements MediaServer {
   #downSince: number | null = null
   #emptied: (() => void) | null = null
 
-  constructor (options: CheckedJanusOptions, { clock, log, received, heartbeatMs, peerQueueBytes, trunkWindowBytes }: DriverContext) {
+  constructor (options: CheckedJanusOptions, { clock, log, received, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
     this.#options = options
     this.#clock = clock
     this.#log = log
@@ -119,7 +119,7 @@ export class JanusServer implements MediaServer {
       log
     })
     this.#peerServices = {
-      options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, queueBytes: peerQueueBytes },
+      options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, queueBytes: peerQueueBytes, hardBytes: trunkQueueBytes * HARD_FACTOR },
       requests,
       began: (peer, sessionId) => {
         this.#sessions.set(sessionId, peer)
@@ -134,7 +134,7 @@ export class JanusServer implements MediaServer {
           this.#recordPlay.ended(sessionId, null)
         }
         if (peer.isOver && this.#peers.get(peer.id) === peer) this.#peers.delete(peer.id)
-        if (this.#sessions.size === 0) this.#emptied?.()
+        if (this.#isEmpty) this.#emptied?.()
       },
       keepAlive: (peer, sessionId) => {
         this.service.ask('keepalive', sessionId).catch(({ code }: Fault) => { if (code === JanusCode.noSuchSession) this.#forgotten(peer, sessionId) })
@@ -184,7 +184,7 @@ export class JanusServer implements MediaServer {
         const timer = this.#clock.after(STOP_MS, resolve)
         const emptied = new Promise<void>((resolve) => {
           this.#emptied = resolve
-          if (this.#sessions.size === 0) resolve()
+          if (this.#isEmpty) resolve()
         })
         Promise.all([emptied, this.service.end()]).catch(() => {}).finally(() => {
           timer.cancel()
@@ -193,6 +193,11 @@ export class JanusServer implements MediaServer {
       })
     }
     await this.#connection.stop()
+  }
+
+  /** Of a peer that is over the session may yet be on its way. */
+  get #isEmpty (): boolean {
+    return this.#sessions.size === 0 && this.#peers.size === 0
   }
 
   #stateChanged (state: TrunkState): void {
@@ -211,7 +216,7 @@ export class JanusServer implements MediaServer {
 
   #forgotten (peer: JanusPeer, sessionId: number): void {
     this.#recordPlay.ended(sessionId, 'Janus has forgotten the session: whether the recording is whole is not known')
-    peer.gone(FORGOTTEN)
+    peer.forgotten(sessionId)
   }
 
   /** Of those too that are over, until Janus has heard of it. */

@@ -9,6 +9,7 @@ import type { JanusRequest } from './request.js'
  * a second meaning of the same text.
  */
 export class WholeSpeech implements Speech {
+  readonly bufferedBytes = 0
   readonly #peer: JanusPeer
 
   constructor (peer: JanusPeer) {
@@ -38,7 +39,7 @@ export class WholeSpeech implements Speech {
   /** In the only way that janus.js tells its app of what it does not know itself: as something that the plugin says. */
   resync (): void {
     for (const { id, plugin } of this.#peer.handles()) {
-      this.#peer.tell(JSON.stringify({ janus: 'event', session_id: this.#peer.sessionId, sender: id, plugindata: { plugin, data: { trunkline: 'resync' } } }))
+      this.#peer.tell({ janus: 'event', session_id: this.#peer.sessionId, sender: id, plugindata: { plugin, data: { trunkline: 'resync' } } })
     }
   }
 
@@ -80,13 +81,13 @@ export class WholeSpeech implements Speech {
   }
 
   #answer (answer: object): null {
-    this.#peer.tell(JSON.stringify(answer))
+    this.#peer.tell(answer)
     return null
   }
 
   #tell (message: JanusMessage, transaction: string | null): void {
     message.transaction = transaction ?? undefined
-    this.#peer.tell(JSON.stringify(message))
+    this.#peer.tell(message)
   }
 }
 

@@ -1,0 +1,44 @@
+import t from 'tap'
+import { Fault } from '../../../../lib/media-servers/janus/messages.js'
+import { JanusPeer } from '../../../../lib/media-servers/janus/peer.js'
+import { JanusRequest } from '../../../../lib/media-servers/janus/request.js'
+import type { Requester } from '../../../../lib/media-servers/janus/request.js'
+import { Requests } from '../../../../lib/media-servers/janus/requests.js'
+import { ManualClock } from '../../../../lib/testing/index.js'
+
+const receiver = { opened () {}, refused () {}, event () {}, skip () {}, ack () {}, relieved () {}, closed () {} }
+
+function stage (): { requests: Requests, peer: JanusPeer, ended: number[], sent: string[] } {
+  const sent: string[] = []
+  const requests = new Requests({ windowBytes: 1_000_000, requestMs: 1_000, clock: new ManualClock() }, { send ({ verb }) { sent.push(verb) }, drained () {} })
+  const ended: number[] = []
+  const peer = new JanusPeer('p', 'room', receiver, {
+    options: { plugins: ['p'], handles: 1, messageBytes: 1_000, queueBytes: 1_000, hardBytes: 10_000 },
+    requests,
+    began () {},
+    ended () { ended.push(1) },
+    keepAlive () {},
+    now: () => 0
+  })
+  return { requests, peer, ended, sent }
+}
+
+t.test('one that leaves before its session was even asked for is forgotten', async (t) => {
+  const { requests, peer, ended, sent } = stage()
+  peer.send(Buffer.from('{"janus":"create","transaction":"c"}'))
+  peer.close()
+  t.equal(ended.length, 0)
+  requests.open()
+  t.same(sent, [])
+  t.equal(ended.length, 1)
+})
+
+t.test('what waits when all ends is not left without an answer', async (t) => {
+  const { requests } = stage()
+  const faults: Fault[] = []
+  const requester: Requester = { isOver: false, answered () {}, failed: (_request, fault) => { faults.push(fault) } }
+  requests.push(new JanusRequest(requester, '', 'destroy', null, 1, null, {}))
+  requests.stop()
+  t.match(faults, [{ reason: 'the backend is closing' }])
+  t.equal(requests.waitingBytes, 0)
+})
