@@ -11,6 +11,8 @@ import { JanusAdmin } from './admin.js'
 import { JanusEventsInlet } from './events-inlet.js'
 import { JanusConnection } from './connection.js'
 import type { Secret } from './connection.js'
+import { greet } from './greeting.js'
+import type { Greeting } from './greeting.js'
 import { KeptNews } from './kept-news.js'
 import { Keepalives } from './keepalives.js'
 import { Fault, JanusCode, faultOf, isId } from './messages.js'
@@ -25,14 +27,10 @@ import { JanusService } from './service.js'
 
 /** From the first step of an attempt to connect until every session is claimed, in milliseconds. */
 const HANDSHAKE_MS = 10_000
-/** Sessions that are being claimed at once. */
-const CLAIMS_AT_ONCE = 128
 /** How long Janus may take to end the sessions before the connection is closed all the same, in milliseconds. */
 const STOP_MS = 1_000
 /** So many times the bytes that may wait for the trunk are never waited for: whoever still speaks is sent away. */
 const HARD_FACTOR = 4
-/** The longest that Janus hears nothing of a session, in milliseconds: less where it ends them sooner. */
-const KEEPALIVE_MS = 20_000
 
 /** Janus behind one WebSocket: each peer has a session of its own, which outlives the connection where Janus lets it. */
 export class JanusServer implements MediaServer {
@@ -230,13 +228,9 @@ export class JanusServer implements MediaServer {
     return found
   }
 
-  /** What has to be said before anything else may be: who we are, and whose sessions go on. */
   async #begin (): Promise<void> {
     try {
-      const info = await this.service.ask('info', null, true)
-      await this.service.begin()
-      const claimed = await this.#claimAll()
-      this.#begun(info, claimed)
+      this.#begun(await greet(this.service, this.#sessions, (peer, sessionId) => this.#forgotten(peer, sessionId)))
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       const isRefused = error.code === JanusCode.unauthorized
@@ -245,44 +239,18 @@ export class JanusServer implements MediaServer {
     }
   }
 
-  #begun (info: JanusMessage, claimed: JanusPeer[]): void {
-    const reclaimMs = seconds(info['reclaim-session-timeout'])
-    const sessionMs = seconds(info['session-timeout'])
-    const serverId = typeof info['server-name'] === 'string' ? info['server-name'] : ''
-    if (reclaimMs === 0) this.#log.warn({}, 'Janus ends all sessions when the connection to it is lost: set reclaim_session_timeout = 60 in its configuration')
-    const everyMs = this.#options.keepaliveMs ?? Math.min(KEEPALIVE_MS, ...[reclaimMs, sessionMs].filter((ms) => ms > 0).map((ms) => ms / 3))
-    this.#keepalives.start(everyMs)
+  #begun ({ serverId, reclaims, keepaliveMs, claimed }: Greeting): void {
+    if (!reclaims) this.#log.warn({}, 'Janus ends all sessions when the connection to it is lost: set reclaim_session_timeout = 60 in its configuration')
+    this.#keepalives.start(this.#options.keepaliveMs ?? keepaliveMs)
     const downMs = this.#downSince === null ? null : this.#clock.now() - this.#downSince
     this.#downSince = null
     for (const peer of claimed) peer.resync()
     this.#connection.up(serverId)
-    if (downMs !== null && claimed.length > 0) {
-      this.#log.warn({ downMs, sessions: claimed.length }, 'what Janus had to say while the connection was lost is lost')
-      this.#observer.notification({
-        id: '', roomId: '', peerId: '', type: 'janus.resync', payload: { downMs, peerIds: claimed.map(({ id }) => id) }, at: new Date(this.#clock.now())
-      }, () => {})
-    }
-  }
-
-  /** Each session is taken over by this connection, or is gone. Answers whose go on. */
-  async #claimAll (): Promise<JanusPeer[]> {
-    const claimed: JanusPeer[] = []
-    const waiting = [...this.#sessions].filter(([, peer]) => !peer.isOver)
-    const claim = async (): Promise<void> => {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const [sessionId, peer] = next
-        try {
-          await this.service.ask('claim', sessionId, true)
-          claimed.push(peer)
-        } catch (error) {
-          // The connection is lost again, and the session may still be there.
-          if ((error as Fault).code !== JanusCode.noSuchSession) throw error
-          this.#forgotten(peer, sessionId)
-        }
-      }
-    }
-    await Promise.all(Array.from({ length: CLAIMS_AT_ONCE }, claim))
-    return claimed.filter(({ isOver }) => !isOver)
+    if (downMs === null || claimed.length === 0) return
+    this.#log.warn({ downMs, sessions: claimed.length }, 'what Janus had to say while the connection was lost is lost')
+    this.#observer.notification({
+      id: '', roomId: '', peerId: '', type: 'janus.resync', payload: { downMs, peerIds: claimed.map(({ id }) => id) }, at: new Date(this.#clock.now())
+    }, () => {})
   }
 
   #event (message: JanusMessage, transaction: string | null, text: string): void {
@@ -304,10 +272,6 @@ export class JanusServer implements MediaServer {
     this.#dropped[cause] = before + 1
     this.#log[before === 0 && cause !== 'late answer' ? 'warn' : 'debug']({ cause, ...fields }, 'a message from Janus is dropped')
   }
-}
-
-function seconds (value: unknown): number {
-  return typeof value === 'number' && value > 0 ? value * 1_000 : 0
 }
 
 function secretOf ({ apiSecret, token }: CheckedJanusOptions): () => Promise<Secret | null> {

@@ -17,6 +17,7 @@ function stage (): { requests: Requests, peer: JanusPeer, ended: number[], sent:
     requests,
     began () {},
     ended () { ended.push(1) },
+    heard () {},
     keepAlive () {},
     now: () => 0
   })
