@@ -235,7 +235,7 @@ export class JanusServer implements MediaServer {
       if (!(error instanceof Fault)) throw error
       const isRefused = error.code === JanusCode.unauthorized
       if (isRefused) this.#log.error({ code: error.code }, "Janus does not let the backend in: the driver's apiSecret, or its token, is not that of Janus")
-      this.#connection.fail({ code: CloseCode.notAuthenticated, reason: isRefused ? 'Janus does not accept the secret (403)' : `Janus: ${error.reason}` })
+      this.#connection.fail({ code: isRefused ? CloseCode.notAuthenticated : CloseCode.tryAgainLater, reason: isRefused ? 'Janus does not accept the secret (403)' : `Janus: ${error.reason}` })
     }
   }
 
