@@ -216,7 +216,8 @@ function shimIn (folder: string): string {
   return join(folder, 'lo-shim.so')
 }
 
-function buildShim (gcc: string, target: string): void {
+/** Of `lo-shim.c`, to be preloaded. */
+export function buildShim (gcc: string, target: string): void {
   const { status, stderr } = spawnSync(gcc, ['-shared', '-fPIC', '-O2', '-Wall', '-o', target, sourceOf('test/janus/support/lo-shim.c'), '-ldl'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`lo-shim.c does not compile: ${stderr}`)
 }
