@@ -50,6 +50,8 @@ async function enter (name: string, failures: number): Promise<void> {
   const janus = new Janus({
     server: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/janus`,
     token: ticket.token,
+    // By default it would ask a public STUN server: of no use here, since Janus sees where a browser's packets come from.
+    iceServers: [],
     success: () => {
       show('joined', 'One WebSocket from the backend to Janus carries all of this.')
       room = new Room(janus, ticket, name)
@@ -67,12 +69,14 @@ async function enter (name: string, failures: number): Promise<void> {
     setTimeout(() => {
       janus.reconnect({
         success: () => show('joined', 'Back again: the session has outlived its link.'),
-        error: () => {
-          if (tried < RECONNECTS) {
+        error: (reason) => {
+          // Of a Janus that was started again no session is left, and it is of no use to go on asking.
+          if (tried < RECONNECTS && !reason.includes('No such session')) {
             reconnect(tried + 1)
             return
           }
           room?.close()
+          janus.destroy({ cleanupHandles: true, notifyDestroyed: false })
           void enter(name, 0)
         }
       })
