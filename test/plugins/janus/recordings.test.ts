@@ -115,6 +115,50 @@ t.test('each file is a recording, as it is seen', async (t) => {
   t.pass('no connection to the Admin API is left')
 })
 
+t.test('a file that is not there for a moment', async (t) => {
+  const { app, server, told, join } = await startWatching(t)
+  const publisher = server.publish((await attach(await join({ roomId: '1234' }))).handleId)
+  const [first] = await app.trunkline.startRecording('1234')
+  await told()
+  const back = new Promise<void>((resolve) => {
+    let looks = 0
+    server.onAdmin = ({ janus }) => {
+      if (janus !== 'handle_info' || ++looks > 3) return undefined
+      if (looks === 3) resolve()
+      return looks > 1 ? undefined : { janus: 'success', info: { plugin_specific: { type: 'publisher', room: 1234, id: publisher.id, streams: [] } } }
+    }
+  })
+  await back
+  await app.trunkline.stopRecording('1234')
+  t.same(await told(), { ...first, status: 'available', revision: 2 })
+  await app.trunkline.startRecording('1234')
+  t.not((await told()).recordingId, first!.recordingId, 'that it was gone is not told')
+})
+
+t.test('who has left is recorded until Janus knows', async (t) => {
+  const { app, server, told, join } = await startWatching(t, { requestMs: 200 })
+  const client = await join({ roomId: '1234' })
+  const { sessionId, handleId } = await attach(client)
+  server.publish(handleId)
+  await app.trunkline.startRecording('1234')
+  await told()
+  server.janus.onRequest = ({ janus: verb }) => verb === 'destroy' ? 'ignore' : 'answer'
+  await client.close()
+  await server.janus.receive('destroy')
+  const ended = told()
+  // By then the driver has given up the session.
+  const looked = new Promise<void>((resolve) => {
+    let looks = 0
+    server.onAdmin = ({ handle_id: id }) => {
+      if (id === handleId && ++looks === 20) resolve()
+      return undefined
+    }
+  })
+  t.equal(await Promise.race([ended.then(() => 'told'), looked.then(() => 'looked at')]), 'looked at')
+  server.janus.expire(sessionId)
+  t.match(await ended, { status: 'available' })
+})
+
 t.test('a file that cannot be opened', async (t) => {
   const { app, server, told, join } = await startWatching(t)
   const { handleId } = await attach(await join({ roomId: '1234', peerId: 'alice' }))
