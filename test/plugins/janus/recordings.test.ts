@@ -135,6 +135,14 @@ t.test('a file that is not there for a moment', async (t) => {
   t.not((await told()).recordingId, first!.recordingId, 'that it was gone is not told')
 })
 
+t.test('what has begun since the last look is told when a recording is stopped', async (t) => {
+  const { app, server, told, join } = await startWatching(t, { recordingPollMs: 60_000 })
+  t.same(await app.trunkline.startRecording('1234'), [])
+  server.publish((await attach(await join({ roomId: '1234' }))).handleId)
+  t.match(await app.trunkline.stopRecording('1234'), [{ status: 'available', revision: 2 }])
+  t.match([await told(), await told()], [{ status: 'active' }, { status: 'available' }])
+})
+
 t.test('who has left is recorded until Janus knows', async (t) => {
   const { app, server, told, join } = await startWatching(t, { requestMs: 200 })
   const client = await join({ roomId: '1234' })
