@@ -23,6 +23,10 @@ if (process.argv[2] === 'fairness') {
   await import('./fairness/main.js')
   process.exit()
 }
+if (process.argv[2] === 'janus') {
+  await import('./janus/main.js')
+  process.exit()
+}
 if (process.argv[2] === 'docs') {
   await import('./docs.js')
   process.exit()

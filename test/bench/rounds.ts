@@ -39,7 +39,7 @@ function lineOf ({ round, scenario, variant, cpuMicros, rate, p50Ms, utilisation
   return `round ${round}  ${scenario.padEnd(22)}  ${variant.padEnd(17)}  ${cpuMicros.toFixed(2).padStart(6)} us  ${rate.toFixed(0).padStart(7)}/s  p50 ${p50Ms.toFixed(3).padStart(7)} ms  utilisation ${utilisation.toFixed(2)}`
 }
 
-function shuffled<T> (items: readonly T[]): T[] {
+export function shuffled<T> (items: readonly T[]): T[] {
   const order = [...items]
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))
