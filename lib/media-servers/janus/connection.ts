@@ -187,7 +187,7 @@ export class JanusConnection {
     }
     const ours = readTransaction(message.transaction)
     const request = ours === null ? null : this.requests.answered(ours.number, message)
-    if (request !== null) request.requester.answered(request, message)
+    if (request !== null) request.requester.answered(request, message, text)
     // What comes twice, or too late.
     else if (ours !== null && message.janus !== 'event') this.#observer.dropped('late answer', { janus: message.janus })
     else this.#observer.event(message, ours?.transaction ?? null, text)

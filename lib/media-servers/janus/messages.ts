@@ -63,7 +63,8 @@ export function readObject (text: string): Record<string, unknown> | Fault {
     return new Fault(JanusCode.invalidJson, 'Invalid Janus API request - not one JSON text')
   }
   if (!isObject(value)) return new Fault(JanusCode.notAnObject, 'Invalid Janus API request - not an object')
-  const wrong = whyUnreadable(value, MAX_DEPTH)
+  // What jansson refuses in a string is in one only by its escape: as itself it is no JSON, or no UTF-8.
+  const wrong = whyUnreadable(value, MAX_DEPTH, text.includes('\\u'))
   return wrong === null ? value : new Fault(JanusCode.invalidJson, `Invalid Janus API request - ${wrong}`)
 }
 
@@ -83,13 +84,13 @@ export function faultOf ({ error }: JanusMessage): Fault {
 }
 
 /** What Janus's parser (jansson) refuses although it is JSON; it would answer with an error that is about nothing. */
-function whyUnreadable (value: unknown, depth: number): string | null {
-  if (typeof value === 'string') return whyNoString(value)
+function whyUnreadable (value: unknown, depth: number, hasEscapes: boolean): string | null {
+  if (typeof value === 'string') return hasEscapes ? whyNoString(value) : null
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21 ? 'too big an integer' : null
   if (typeof value !== 'object' || value === null) return null
   if (depth === 0) return `more than ${MAX_DEPTH} levels`
-  for (const [key, inner] of Object.entries(value)) {
-    const wrong = whyNoString(key) ?? whyUnreadable(inner, depth - 1)
+  for (const key of Object.keys(value)) {
+    const wrong = (hasEscapes ? whyNoString(key) : null) ?? whyUnreadable((value as Record<string, unknown>)[key], depth - 1, hasEscapes)
     if (wrong !== null) return wrong
   }
   return null

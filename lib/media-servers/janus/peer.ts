@@ -15,8 +15,8 @@ export interface Speech {
   readonly bufferedBytes: number
   /** One media event of the client. */
   uplink (event: Record<string, unknown>, bytes: number): void
-  /** The answer to a request of its own. */
-  answered (request: JanusRequest, answer: JanusMessage): void
+  /** The answer to a request of its own. @param text as it came from Janus */
+  answered (request: JanusRequest, answer: JanusMessage, text: string): void
   failed (request: JanusRequest, fault: Fault): void
   /** @param text as it came from Janus: what has no transaction can be passed on as it is */
   event (message: JanusMessage, transaction: string | null, text: string): void
@@ -185,12 +185,12 @@ export class JanusPeer implements Attachment, Requester {
 
   // From Janus
 
-  answered (request: JanusRequest, answer: JanusMessage): void {
+  answered (request: JanusRequest, answer: JanusMessage, text: string): void {
     this.#settle(request)
     if (answer.janus === 'success') this.#done(request, answer)
     else if (answer.janus === 'error') this.#failed(request)
     else if (answer.janus === 'event') this.#services.heard(this, answer)
-    if (!this.#isOver) this.#speech?.answered(request, answer)
+    if (!this.#isOver) this.#speech?.answered(request, answer, text)
     if (isGone(request, answer)) this.forgotten(request.sessionId)
   }
 

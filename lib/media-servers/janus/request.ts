@@ -4,8 +4,11 @@ import type { Fault, JanusMessage, Verb } from './messages.js'
 export interface Requester {
   /** Whether nobody is there any more for whom anything should be done. */
   readonly isOver: boolean
-  /** An answer has come: an `ack`, or the last one. Several events may follow an `ack`; they come without their request. */
-  answered (request: JanusRequest, answer: JanusMessage): void
+  /**
+   * An answer has come: an `ack`, or the last one. Several events may follow an `ack`; they come without their request.
+   * @param text as it came from Janus
+   */
+  answered (request: JanusRequest, answer: JanusMessage, text: string): void
   /** None will come: Janus took too long, or the trunk was lost while nobody knows whether Janus has done it. */
   failed (request: JanusRequest, fault: Fault): void
 }
@@ -98,4 +101,24 @@ export function readTransaction (transaction: unknown): { number: number, transa
   const number = Number(at === -1 ? transaction : transaction.slice(0, at))
   if (!Number.isSafeInteger(number) || number <= 0) return null
   return { number, transaction: at === -1 ? null : transaction.slice(at + 1) }
+}
+
+/** What JSON writes as it is, whoever writes it. */
+const SIMPLE = /^[\w|-]*$/
+const MEMBER = ',"transaction":"'
+
+/**
+ * A message of Janus with the transaction of who asked instead of ours, and otherwise as it came: to put all of it into words anew
+ * costs as much as to read it. Nobody can have it take another place for this one: a quote behind a comma is none that is escaped,
+ * none that ends a string has a name behind it, and before any second brace there is nothing but the message's own members.
+ * @param ours the message's transaction, as read from it
+ * @param theirs null: it has none
+ * @returns null: it is not found where and as Janus writes it
+ */
+export function withTransaction (text: string, ours: string, theirs: string | null): string | null {
+  if (!SIMPLE.test(ours) || (theirs !== null && !SIMPLE.test(theirs))) return null
+  const member = `${MEMBER}${ours}"`
+  const at = text.indexOf(member)
+  if (at === -1 || text.lastIndexOf('{', at) !== 0) return null
+  return `${text.slice(0, at)}${theirs === null ? '' : `${MEMBER}${theirs}"`}${text.slice(at + member.length)}`
 }

@@ -1,6 +1,7 @@
 import { Fault, JanusCode, MAX_TRANSACTION, VERBS, isId, isObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
 import type { JanusPeer, Speech } from './peer.js'
+import { withTransaction } from './request.js'
 import type { JanusRequest } from './request.js'
 
 /**
@@ -23,8 +24,8 @@ export class WholeSpeech implements Speech {
     if (fault !== null) this.#peer.refuse(fault, said ?? undefined, isId(sessionId) ? sessionId : undefined)
   }
 
-  answered ({ transaction }: JanusRequest, answer: JanusMessage): void {
-    this.#tell(answer, transaction)
+  answered ({ transaction }: JanusRequest, answer: JanusMessage, text: string): void {
+    this.#tell(answer, transaction, text)
   }
 
   failed ({ transaction, sessionId }: JanusRequest, fault: Fault): void {
@@ -33,7 +34,7 @@ export class WholeSpeech implements Speech {
 
   event (message: JanusMessage, transaction: string | null, text: string): void {
     if (message.transaction === undefined) this.#peer.tell(text)
-    else this.#tell(message, transaction)
+    else this.#tell(message, transaction, text)
   }
 
   /** In the only way that janus.js tells its app of what it does not know itself: as something that the plugin says. */
@@ -85,9 +86,9 @@ export class WholeSpeech implements Speech {
     return null
   }
 
-  #tell (message: JanusMessage, transaction: string | null): void {
-    message.transaction = transaction ?? undefined
-    this.#peer.tell(message)
+  #tell (message: JanusMessage, transaction: string | null, text: string): void {
+    const theirs = typeof message.transaction === 'string' ? withTransaction(text, message.transaction, transaction) : null
+    this.#peer.tell(theirs ?? { ...message, transaction: transaction ?? undefined })
   }
 }
 

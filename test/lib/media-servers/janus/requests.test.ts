@@ -91,7 +91,7 @@ t.test('whatever is answered, lost or late: each request ends, nothing overtakes
         const number = known[step.which % Math.max(1, known.length)]
         const answer = { janus: step.how }
         const request = number === undefined || !isUp ? null : requests.answered(number, answer)
-        request?.requester.answered(request, answer)
+        request?.requester.answered(request, answer, JSON.stringify(answer))
       } else if (step.do === 'lose' && isUp) {
         isUp = false
         known.length = 0
