@@ -89,8 +89,14 @@ function whyUnreadable (value: unknown, depth: number, hasEscapes: boolean): str
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21 ? 'too big an integer' : null
   if (typeof value !== 'object' || value === null) return null
   if (depth === 0) return `more than ${MAX_DEPTH} levels`
-  for (const key of Object.keys(value)) {
-    const wrong = (hasEscapes ? whyNoString(key) : null) ?? whyUnreadable((value as Record<string, unknown>)[key], depth - 1, hasEscapes)
+  if (hasEscapes) {
+    for (const key of Object.keys(value)) {
+      const wrong = whyNoString(key)
+      if (wrong !== null) return wrong
+    }
+  }
+  for (const inner of Object.values(value)) {
+    const wrong = whyUnreadable(inner, depth - 1, hasEscapes)
     if (wrong !== null) return wrong
   }
   return null
