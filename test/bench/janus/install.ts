@@ -29,7 +29,7 @@ export function installJanode (say: (line: string) => void): void {
   const { dependencies } = JSON.parse(readFileSync(manifest, 'utf8')) as { dependencies: Record<string, string> }
   if (installedVersion(folder) === dependencies.janode) return
   say(`npm installs janode ${dependencies.janode} in ${dirname(PACKAGE)}`)
-  const { status, error, stderr } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder, encoding: 'utf8', timeout: INSTALL_MS, stdio: ['ignore', 'ignore', 'pipe'] })
+  const { status, error, stderr } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--fetch-retries=1'], { cwd: folder, encoding: 'utf8', timeout: INSTALL_MS, stdio: ['ignore', 'ignore', 'pipe'] })
   if (status !== 0) {
     const why = error?.message ?? (stderr.trim().split('\n').slice(-5).join('\n') || `npm ended with ${status}`)
     throw new Error(`janode ${dependencies.janode} could not be installed, and there is nothing to compare with. It takes the npm registry, once: npm ci --ignore-scripts --prefix ${dirname(PACKAGE)}\n${why}`)
