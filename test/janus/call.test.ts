@@ -145,6 +145,29 @@ t.test('two pages with janus.js as it is, and a Janus', { skip: withoutChromium(
     await guest.client.close()
   })
 
+  await t.test('link and trunk are cut together, and the session goes on', async (t) => {
+    const { sessionId, reconnects, offers, descriptions } = await bob.state()
+    const sessions = await janus.sessions()
+    await bob.watchFrames(feed)
+    for (const proxy of [way.proxy, trunk]) {
+      proxy.refuse(true)
+      proxy.cut()
+    }
+    await until('the backend has noticed', () => app.trunkline.trunk.state !== 'up')
+    way.proxy.refuse(false)
+    await until('the page asks for its session', () => way.proxy.connections.length > 0)
+    await throughout('it was told more than is known', async () => app.trunkline.trunk.state !== 'up' && (await bob.state()).sessionId === null, LINK_CUT_MS)
+    trunk.refuse(false)
+    await until('the page is back', async () => (await bob.state()).reconnects > reconnects)
+    t.match(await bob.state(), { sessions: 1, reconnects: reconnects + 1, sessionId, offers, descriptions }, 'the same session, and nothing negotiated')
+    t.same(await janus.sessions(), sessions)
+    await bob.ask('both', { request: 'listparticipants', room: ROOM.id })
+    t.match(await bob.answered('both'), { data: { participants: Array } })
+    const longestMs = await bob.longestGap()
+    t.ok(longestMs < MAX_GAP_MS, `the picture stood still for ${longestMs} ms at most`)
+    t.same(left.filter(({ id }) => id === 'bob'), [])
+  })
+
   await t.test('several handles in one session, and another plugin', async (t) => {
     const sessions = await janus.sessions()
     await bob.enterEcho()
@@ -159,6 +182,8 @@ t.test('two pages with janus.js as it is, and a Janus', { skip: withoutChromium(
     await Promise.all(pages.map((page) => page.close()))
     await until('Janus has forgotten them', async () => (await janus.sessions()).length === 1)
     await until('so has the backend', () => app.trunkline.stats().peers === 0)
+    // Janus forgets a session before it says that it has.
+    await until('all is answered', () => app.trunkline.stats().trunk.underWayBytes === 0)
     t.match(app.trunkline.stats(), { peers: 0, detached: 0, trunk: { state: 'up', sockets: 1, waitingBytes: 0, underWayBytes: 0 } })
     t.equal(janus.connections(), 1, 'the trunk stays')
   })
