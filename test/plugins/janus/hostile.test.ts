@@ -90,7 +90,8 @@ t.test('an answer that is nested too deeply to be passed on ends one client', as
   server.onRequest = ({ janus: verb }) => verb === 'message' ? 'ignore' : 'answer'
   const answer = async (): Promise<void> => {
     const { request: { transaction, session_id: id } } = await server.receive('message')
-    server.say(`{"janus":"success","transaction":${JSON.stringify(transaction)},"session_id":${id!},"plugindata":{"plugin":"p","data":${deep}}}`)
+    // Spelled in a way that has to be written anew.
+    server.say(`{"janus":"success","plugindata":{"plugin":"p","data":${deep}},"session_id":${id!},"transaction" : ${JSON.stringify(transaction)}}`)
   }
   say(client, { janus: 'message', session_id: sessionId, handle_id: handleId, transaction: 'm', body: {} })
   await answer()
