@@ -86,11 +86,13 @@ export class JanusEvents {
   }
 
   /** By the session, where that is still there, else by the name that we gave the handle: anybody else's handle may have any name. */
-  #concerned ({ session_id: sessionId, opaque_id: opaqueId }: JanusEvent): Concerned | null {
+  #concerned ({ session_id: sessionId, opaque_id: opaqueId, event }: JanusEvent): Concerned | null {
     const here = sessionId === undefined ? null : this.#services.ofSession(sessionId)
     if (here !== null) return here
-    const roomId = opaqueId === undefined ? undefined : this.#rooms.get(opaqueId)
-    return roomId === undefined ? null : { id: opaqueId!, roomId }
+    // Of handles that come and go it stands in the event itself.
+    const id = opaqueId ?? event.opaque_id
+    const roomId = typeof id === 'string' ? this.#rooms.get(id) : undefined
+    return roomId === undefined ? null : { id: id as string, roomId }
   }
 }
 

@@ -36,6 +36,7 @@ export class KeptNews<Item> {
   #number = 0
   #againMs = AGAIN_MS
   #timer: Timer | null = null
+  #isClosed = false
 
   constructor (options: KeptNewsOptions<Item>) {
     this.#options = options
@@ -46,6 +47,7 @@ export class KeptNews<Item> {
   }
 
   add (item: Item): void {
+    if (this.#isClosed) return
     const news = { id: `janus-${++this.#number}`, item, told: 0 }
     const [oldest] = this.#news.values()
     if (this.#news.size >= MAX_NEWS) this.#giveUp(oldest!, `${MAX_NEWS} later news wait for its hooks`)
@@ -59,7 +61,9 @@ export class KeptNews<Item> {
     for (const news of [...this.#news.values()]) this.#say(news)
   }
 
+  /** Nothing is told any more, nor kept. */
   close (): void {
+    this.#isClosed = true
     this.#timer?.cancel()
     this.#timer = null
     this.#news.clear()

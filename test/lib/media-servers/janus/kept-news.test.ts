@@ -57,6 +57,8 @@ t.test('only so many are kept', async (t) => {
   t.equal(told.length, 2_002)
   t.equal(told[1_002]!.recordingId, '2')
   news.close()
+  news.add(recording('late'))
+  t.equal(news.size, 0)
   t.equal(clock.timers, 0)
   t.equal(news.size, 0)
 })
