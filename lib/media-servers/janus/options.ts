@@ -22,7 +22,9 @@ export interface JanusOptions {
   keepaliveMs?: number
   /** Bytes of one request at most, default 128 KiB. Beyond: the client is closed with 1009. */
   messageBytes?: number
-  /** Bytes of one message of Janus at most, default 1 MiB. Beyond: the connection is made anew. */
+  /** Characters of the `body` of one message at most, default 16 384: plugins tell all of a room what one has said, a name for one. Beyond: an error 467. */
+  bodyLength?: number
+  /** Bytes of one message of Janus at most, default 16 MiB: what is in a room may come in one. Beyond: the connection is made anew. */
   receivedBytes?: number
   /** VideoRoom's name for a room of the app; default: a number where it is all digits, else as it is. For recordings. */
   room?: (roomId: string) => number | string
@@ -63,7 +65,8 @@ const JanusSchema = Type.Object({
   requestMs: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, default: 10_000 }),
   keepaliveMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1 })),
   messageBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 128 * 1024 }),
-  receivedBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 1024 * 1024 }),
+  bodyLength: Type.Integer({ minimum: 256, maximum: 2 ** 30, default: 16 * 1024 }),
+  receivedBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 16 * 1024 * 1024 }),
   room: Type.Optional(Type.Unknown()),
   roomSecret: Type.Optional(Type.Unknown()),
   adminUrl: Type.Optional(Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' })),
@@ -85,7 +88,7 @@ const JanusSchema = Type.Object({
 /** @internal For tests. */
 export const janusOptionNames = Object.keys(JanusSchema.properties).filter((name) => name !== 'dial' && name !== 'random')
 
-type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'receivedBytes' | 'recordingPollMs' | 'headers'
+type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'bodyLength' | 'receivedBytes' | 'recordingPollMs' | 'headers'
 
 export type CheckedJanusOptions = Omit<JanusOptions, 'retry' | 'room' | 'roomSecret' | 'adminSecret'> & Required<Pick<JanusOptions, Defaulted>> & {
   retry: { baseMs: number, maxMs: number }

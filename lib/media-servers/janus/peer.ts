@@ -31,6 +31,8 @@ export interface JanusPeerOptions {
   handles: number
   /** Bytes of one request at most. */
   messageBytes: number
+  /** Characters of the body of a message at most. */
+  bodyLength: number
   /** Bytes of one peer that may wait. */
   queueBytes: number
   /** Bytes of all peers that may wait for the trunk: beyond, nobody may say anything. */
@@ -174,7 +176,11 @@ export class JanusPeer implements Attachment, Requester {
   say (verb: Verb, handleId: unknown, transaction: string | null, fields: Record<string, unknown>): Fault | null {
     const handle = isId(handleId) ? this.#handles.get(handleId) : undefined
     if (handle === undefined) return new Fault(JanusCode.noSuchHandle, `No such handle ${shown(handleId)} in session ${this.#sessionId}`)
-    handle.push(new JanusRequest(this, this.id, verb, transaction, this.#sessionId, handle.id, fields))
+    const request = new JanusRequest(this, this.id, verb, transaction, this.#sessionId, handle.id, fields)
+    const { bodyLength } = this.#services.options
+    // What is in the SDP is told to nobody as it is.
+    if (verb === 'message' && request.size > bodyLength && JSON.stringify(fields.body).length > bodyLength) return new Fault(JanusCode.invalidElement, `Invalid element (body has more than ${bodyLength} characters)`)
+    handle.push(request)
     return null
   }
 

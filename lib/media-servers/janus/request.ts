@@ -16,6 +16,9 @@ export interface Requester {
 /** What messages of plugins only ask for something: doing it again does no harm. */
 const ASKS = new Set(['exists', 'list', 'listparticipants', 'list_participants', 'listforwarders', 'listannouncements', 'info'])
 
+/** How often one request is sent at most. */
+const MAX_SENDINGS = 2
+
 /** Beside what the asker says: names of the fields, the transaction, the secret. */
 const ENVELOPE_BYTES = 128
 
@@ -35,6 +38,8 @@ export class JanusRequest {
   readonly size: number
   /** Milliseconds since the Unix epoch; 0: it waits. */
   sentAt = 0
+  /** How often it was. */
+  sendings = 0
   isAcked = false
   isAnswered = false
   readonly #fields: string
@@ -66,9 +71,12 @@ export class JanusRequest {
     return !this.requester.isOver || this.verb === 'destroy'
   }
 
-  /** Whether it may be said twice: all but what a plugin is told to do, of which it is not known whether it was done. */
+  /**
+   * Whether it may be said again: all but what a plugin is told to do, of which it is not known whether it was done, and what has had its
+   * chances: it may be the reason that the trunk is lost.
+   */
   get isRepeatable (): boolean {
-    return this.#onlyAsks
+    return this.#onlyAsks && this.sendings < MAX_SENDINGS
   }
 
   /** Whether what comes behind it on its handle has to wait until Janus has begun with it. Janus keeps the order of all others. */

@@ -139,6 +139,7 @@ export class Requests {
   #send (request: JanusRequest): void {
     const number = ++this.#number
     request.sentAt = this.#options.clock.now()
+    request.sendings++
     this.#underWay.set(number, request)
     this.#unanswered++
     this.#unansweredBytes += request.size

@@ -117,7 +117,7 @@ export class JanusServer implements MediaServer {
       log
     })
     this.#peerServices = {
-      options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, queueBytes: peerQueueBytes, hardBytes: trunkQueueBytes * HARD_FACTOR },
+      options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, bodyLength: options.bodyLength, queueBytes: peerQueueBytes, hardBytes: trunkQueueBytes * HARD_FACTOR },
       requests,
       began: (peer, sessionId) => {
         this.#sessions.set(sessionId, peer)

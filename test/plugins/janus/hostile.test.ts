@@ -123,7 +123,7 @@ t.test('there is a bound to what waits for a Janus that answers nobody', async (
   const { join, server, app } = await start(t, { heartbeat, limits: { trunkWindowBytes: 64 * 1024, trunkQueueBytes: 64 * 1024 } })
   await server.receive('create')
   const handles = []
-  for (let n = 0; n < 24; n++) {
+  for (let n = 0; n < 40; n++) {
     const client = await join()
     const sessionId = await create(client)
     handles.push({ client, sessionId, handleId: await attach(client, sessionId) })
@@ -132,8 +132,8 @@ t.test('there is a bound to what waits for a Janus that answers nobody', async (
   let sentAway = 0
   for (const { client, sessionId, handleId } of handles) {
     void client.closed.then(({ code }) => { if (code === 1013) sentAway++ })
-    say(client, { janus: 'message', session_id: sessionId, handle_id: handleId, transaction: 'm', body: { fill: 'x'.repeat(20_000) } })
+    say(client, { janus: 'message', session_id: sessionId, handle_id: handleId, transaction: 'm', body: { fill: 'x'.repeat(15_000) } })
   }
   await until(() => sentAway > 0)
-  t.ok(app.trunkline.stats().trunk.waitingBytes < 4 * 64 * 1024 + 24 * 1024)
+  t.ok(app.trunkline.stats().trunk.waitingBytes < 4 * 64 * 1024 + 20 * 1024)
 })

@@ -13,7 +13,7 @@ function stage (): { requests: Requests, peer: JanusPeer, ended: number[], sent:
   const requests = new Requests({ windowBytes: 1_000_000, requestMs: 1_000, clock: new ManualClock() }, { send ({ verb }) { sent.push(verb) }, drained () {} })
   const ended: number[] = []
   const peer = new JanusPeer('p', 'room', receiver, {
-    options: { plugins: ['p'], handles: 1, messageBytes: 1_000, queueBytes: 1_000, hardBytes: 10_000 },
+    options: { plugins: ['p'], handles: 1, messageBytes: 1_000, bodyLength: 1_000, queueBytes: 1_000, hardBytes: 10_000 },
     requests,
     began () {},
     ended () { ended.push(1) },
@@ -32,6 +32,20 @@ t.test('one that leaves before its session was even asked for is forgotten', asy
   requests.open()
   t.same(sent, [])
   t.equal(ended.length, 1)
+})
+
+t.test('what is lost with the trunk twice is not said a third time', async (t) => {
+  const { requests, sent } = stage()
+  const faults: Fault[] = []
+  const requester: Requester = { isOver: false, answered () {}, failed: (_request, fault) => { faults.push(fault) } }
+  requests.open()
+  requests.push(new JanusRequest(requester, 'p', 'message', null, 1, 2, { body: { request: 'listparticipants' } }))
+  for (let n = 0; n < 3; n++) {
+    requests.interrupt()
+    requests.open()
+  }
+  t.same(sent, ['message', 'message'])
+  t.match(faults, [{ code: 490 }])
 })
 
 t.test('what waits when all ends is not left without an answer', async (t) => {
