@@ -75,6 +75,9 @@ t.test('closing waits for a session that is on its way, to end that too', async 
   await until(() => held.length === 1)
   const closed = app.close()
   await client.closed
+  // Of the backend's own session, which is the last.
+  await server.receive('destroy')
+  for (let n = 0; n < 20; n++) await tick()
   held[0]!()
   await closed
   t.equal(server.sessions.size, 0)
