@@ -49,6 +49,10 @@ export interface ConnectionObserver {
   opened (): void
   /** A message that answers no request. @param text as it came */
   event (message: JanusMessage, transaction: string | null, text: string): void
+  /** An answer that comes twice, or when its request was given up. */
+  late (message: JanusMessage): void
+  /** So many bytes have come. */
+  received (bytes: number): void
   /** One less waits of this owner. */
   drained (owner: string): void
   /** What came is of no use to anybody. */
@@ -176,6 +180,7 @@ export class JanusConnection {
 
   #message (data: RawData): void {
     const text = (data as Buffer).toString()
+    this.#observer.received(text.length)
     let message: JanusMessage
     try {
       const value: unknown = JSON.parse(text)
@@ -188,8 +193,7 @@ export class JanusConnection {
     const ours = readTransaction(message.transaction)
     const request = ours === null ? null : this.requests.answered(ours.number, message)
     if (request !== null) request.requester.answered(request, message, text)
-    // What comes twice, or too late.
-    else if (ours !== null && message.janus !== 'event') this.#observer.dropped('late answer', { janus: message.janus })
+    else if (ours !== null && message.janus !== 'event') this.#observer.late(message)
     else this.#observer.event(message, ours?.transaction ?? null, text)
   }
 

@@ -3,56 +3,12 @@ import type { Accepted, Attachment, AttachmentReceiver, Status } from '../../rel
 import { JanusHandle } from './handle.js'
 import { Fault, JanusCode, isId, isObject, readObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
+import type { JanusPeerServices } from './peer-services.js'
 import { PlainSpeech } from './plain-speech.js'
 import { JanusRequest } from './request.js'
 import type { Requester } from './request.js'
-import type { Requests } from './requests.js'
+import type { Speech } from './speech.js'
 import { WholeSpeech } from './whole-speech.js'
-
-/** How a peer's media events and the messages of Janus become each other. */
-export interface Speech {
-  /** Bytes of what it has to keep to itself for now. */
-  readonly bufferedBytes: number
-  /** One media event of the client. */
-  uplink (event: Record<string, unknown>, bytes: number): void
-  /** The answer to a request of its own. @param text as it came from Janus */
-  answered (request: JanusRequest, answer: JanusMessage, text: string): void
-  failed (request: JanusRequest, fault: Fault): void
-  /** @param text as it came from Janus: what has no transaction can be passed on as it is */
-  event (message: JanusMessage, transaction: string | null, text: string): void
-  /** What Janus said while the trunk was lost is lost with it. */
-  resync (): void
-}
-
-export interface JanusPeerOptions {
-  /** Plugins that a client may attach to. */
-  plugins: string[]
-  /** Handles of one peer at most. */
-  handles: number
-  /** Bytes of one request at most. */
-  messageBytes: number
-  /** Characters of the body of a message at most. */
-  bodyLength: number
-  /** Bytes of one peer that may wait. */
-  queueBytes: number
-  /** Bytes of all peers that may wait for the trunk: beyond, nobody may say anything. */
-  hardBytes: number
-}
-
-/** What the peers share. */
-export interface JanusPeerServices {
-  readonly options: JanusPeerOptions
-  readonly requests: Requests
-  /** The peer has a session from now on: what comes with this id is for it. */
-  began (peer: JanusPeer, sessionId: number): void
-  /** It has none any more, or never had one. */
-  ended (peer: JanusPeer, sessionId: number | null): void
-  /** Lets Janus hear of a session for which nothing is asked. */
-  keepAlive (peer: JanusPeer, sessionId: number): void
-  /** What Janus says on its own, or in an event that answers. */
-  heard (peer: JanusPeer, message: JanusMessage): void
-  now (): number
-}
 
 /** One peer at Janus: its session and its handles, which nobody else may use, and which it cannot leave. */
 export class JanusPeer implements Attachment, Requester {
@@ -94,6 +50,10 @@ export class JanusPeer implements Attachment, Requester {
 
   get plugins (): string[] {
     return this.#services.options.plugins
+  }
+
+  hasHandle (id: number): boolean {
+    return this.#handles.has(id)
   }
 
   handles (): IterableIterator<JanusHandle> {

@@ -1,8 +1,9 @@
 import { CloseCode } from '../../close-codes.js'
 import { Fault, JanusCode, MAX_TRANSACTION, faultOf, isId, isObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
-import type { JanusPeer, Speech } from './peer.js'
+import type { JanusPeer } from './peer.js'
 import type { JanusRequest } from './request.js'
+import type { Speech } from './speech.js'
 
 /** What a client may say before its handle is there. */
 const MAX_EARLY = 256

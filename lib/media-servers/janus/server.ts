@@ -15,11 +15,11 @@ import { greet } from './greeting.js'
 import type { Greeting } from './greeting.js'
 import { KeptNews } from './kept-news.js'
 import { Keepalives } from './keepalives.js'
-import { Fault, JanusCode, faultOf, isId } from './messages.js'
+import { Fault, JanusCode, faultOf, isId, isObject } from './messages.js'
 import type { JanusMessage } from './messages.js'
 import type { CheckedJanusOptions } from './options.js'
 import { JanusPeer } from './peer.js'
-import type { JanusPeerServices } from './peer.js'
+import type { JanusPeerServices } from './peer-services.js'
 import type { WatchedHandle } from './publishers.js'
 import { RecordPlay } from './record-play.js'
 import { JanusRecordings, VIDEOROOM } from './recordings.js'
@@ -46,7 +46,6 @@ export class JanusServer implements MediaServer {
   readonly #options: CheckedJanusOptions
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #received: (bytes: number) => void
   readonly #connection: JanusConnection
   readonly #windowBytes: number
   readonly #peerServices: JanusPeerServices
@@ -63,7 +62,6 @@ export class JanusServer implements MediaServer {
     this.#options = options
     this.#clock = clock
     this.#log = log
-    this.#received = received
     this.#windowBytes = trunkWindowBytes
     this.address = withoutSecrets(options.url)
     this.#connection = new JanusConnection({
@@ -83,6 +81,8 @@ export class JanusServer implements MediaServer {
       state: (state) => this.#stateChanged(state),
       opened: () => { void this.#begin() },
       event: (message, transaction, text) => this.#event(message, transaction, text),
+      late: (message) => this.#late(message),
+      received: (bytes) => received(bytes),
       drained: (owner) => this.#peers.get(owner)?.drained(),
       dropped: (cause, fields) => this.#drop(cause, fields)
     })
@@ -257,13 +257,25 @@ export class JanusServer implements MediaServer {
     const { session_id: sessionId } = message
     const peer = isId(sessionId) ? this.#sessions.get(sessionId) : undefined
     if (peer !== undefined) {
-      this.#received(text.length)
       peer.event(message, transaction, text)
     } else if (message.janus === 'error') {
       const { code, reason } = faultOf(message)
       this.#drop('untagged error', { code, reason })
     } else if (sessionId !== this.service.sessionId) {
       this.#drop('unknown session', { janus: message.janus })
+    }
+  }
+
+  /** Nobody waits for it any more: what was made would stay as long as the session, or longer. */
+  #late ({ janus, session_id: sessionId, data }: JanusMessage): void {
+    this.#drop('late answer', { janus })
+    const id = janus === 'success' && isObject(data) && isId(data.id) ? data.id : null
+    if (id === null) return
+    const ended = (): void => {}
+    if (!isId(sessionId)) {
+      if (!this.#sessions.has(id) && id !== this.service.sessionId) this.service.ask('destroy', id).catch(ended)
+    } else if (this.#sessions.get(sessionId)?.hasHandle(id) === false) {
+      this.service.ask('detach', sessionId, false, id).catch(ended)
     }
   }
 

@@ -34,7 +34,9 @@ export class JanusService {
       try {
         await this.ask('claim', this.#sessionId, true)
         return
-      } catch {
+      } catch (error) {
+        // It may still be there when there is another connection.
+        if ((error as Fault).code !== JanusCode.noSuchSession) throw error
         this.#sessionId = null
         this.#handles.clear()
       }
@@ -76,6 +78,8 @@ export class JanusService {
       if (data.error_code !== undefined) throw new Fault(Number(data.error_code), String(data.error))
       return data
     } catch (error) {
+      // Whoever runs Janus may have detached it.
+      if (error instanceof Fault && error.code === JanusCode.noSuchHandle) this.#handles.delete(plugin)
       throw error instanceof Fault ? new JanusRefusedError(error.reason, error.code) : error
     }
   }

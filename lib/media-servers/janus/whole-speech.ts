@@ -1,8 +1,9 @@
 import { Fault, JanusCode, MAX_TRANSACTION, VERBS, isId, isObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
-import type { JanusPeer, Speech } from './peer.js'
+import type { JanusPeer } from './peer.js'
 import { withTransaction } from './request.js'
 import type { JanusRequest } from './request.js'
+import type { Speech } from './speech.js'
 
 /**
  * A client that speaks the Janus API itself, as janus.js does: its media events are whole requests, and what it gets are whole

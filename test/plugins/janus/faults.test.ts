@@ -159,3 +159,28 @@ t.test('a client that says more than Janus takes is not read for a while, and lo
   held[0]!()
   for (let n = 0; n < COUNT; n++) t.match(await hear(client), { janus: 'success', transaction: `m${n}` })
 })
+
+t.test('what Janus makes when nobody waits for it any more is not left there', async (t) => {
+  const clock = new ManualClock()
+  const { join, server } = await start(t, { clock, heartbeat: { trunkMs: 1_000_000, clientMs: 1_000_000 }, driver: { requestMs: 3_000 } })
+  const client = await join()
+  const sessionId = await create(client)
+  let carryOut = (): void => {}
+  server.onRequest = ({ janus: verb }) => verb === 'attach' || verb === 'create' ? (act) => { carryOut = act } : 'answer'
+  say(client, { janus: 'attach', session_id: sessionId, plugin: 'janus.plugin.videoroom', transaction: 'a' })
+  await server.receive('attach')
+  clock.advance(4_000)
+  t.match(await hear(client), { janus: 'error', transaction: 'a', error: { code: 490 } })
+  carryOut()
+  await server.receive('detach')
+  t.equal(server.sessions.get(sessionId)?.size, 0)
+  const other = await join()
+  const creates = server.receive('create', ({ request }) => (request.transaction as string).endsWith('|c'))
+  say(other, { janus: 'create', transaction: 'c' })
+  await creates
+  clock.advance(4_000)
+  t.match(await hear(other), { janus: 'error', transaction: 'c', error: { code: 490 } })
+  carryOut()
+  await server.receive('destroy')
+  t.equal(server.sessions.size, 2)
+})
