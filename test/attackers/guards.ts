@@ -13,6 +13,7 @@ export interface Guard {
 
 const ENTRY = 'plugins/attackers'
 const ROUTE = 'plugins/client-route.js'
+const REQUEST_LOG = 'plugins/request-log.js'
 const PLUGIN = 'plugins/trunkline.js'
 const SOCKET = 'lib/dialects/client-socket.js'
 const LINK = 'lib/dialects/session-link.js'
@@ -43,7 +44,7 @@ export const guards: Guard[] = [
   one(ENTRY, 'cross-site pages', UPGRADE, 'allowed.includes(origin)', 'allowed.some((one) => origin.startsWith(one))'),
   one(ENTRY, 'cross-site pages', UPGRADE, 'return originHost !== \'\' && originHost ===', 'return origin.includes(host) || originHost ==='),
   one(ENTRY, 'a token in the URL', ROUTE, 'logSerializers: { req: withoutQuery },', ''),
-  one(ENTRY, 'a token in the URL', ROUTE, 'request.url.split(/[?;#]/, 1)[0]', "request.url.split('?', 1)[0]"),
+  one(ENTRY, 'a token in the URL', REQUEST_LOG, 'request.url.split(/[?;#]/, 1)[0]', "request.url.split('?', 1)[0]"),
 
   { attack: 'huge message: one of the largest size', test: 'attackers/frames', edits: [NO_PAYLOAD, NO_SIZE], waits: true },
   { attack: 'huge message: 1099511627776', test: 'attackers/frames', edits: [NO_PAYLOAD], waits: true },
