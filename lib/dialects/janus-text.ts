@@ -1,14 +1,6 @@
-/** What is read and said here of the Janus API (Janus 1.x, "RESTful, WebSockets, ... API"): all else belongs to the media server. */
+import { JanusCode, isId, isObject } from '../janus-api.js'
 
-/** Janus's own numbers for what is wrong. */
-export const JanusErrorCode = {
-  unauthorized: 403,
-  unknownRequest: 453,
-  invalidJson: 454,
-  missingElement: 456,
-  noSuchSession: 458,
-  unknown: 490
-} as const
+/** What is read and said here of the Janus API (Janus 1.x, "RESTful, WebSockets, ... API"): all else belongs to the media server. */
 
 export interface JanusError {
   code: number
@@ -42,29 +34,29 @@ const QUOTED_SECRETS = SECRETS.map((name) => Buffer.from(`"${name}"`))
 export const errorText = ({ code, reason, transaction, sessionId }: JanusError): Buffer => text({ janus: 'error', session_id: sessionId, transaction, error: { code, reason } })
 export const pongText = (transaction: string): Buffer => text({ janus: 'pong', transaction })
 export const claimedText = (transaction: string, sessionId: number): Buffer => text({ janus: 'success', session_id: sessionId, transaction })
-export const noSuchSession = (sessionId: number | undefined, transaction: string): JanusError => ({ code: JanusErrorCode.noSuchSession, reason: `No such session ${sessionId ?? ''}`.trimEnd(), transaction, sessionId })
+export const noSuchSession = (sessionId: number | undefined, transaction: string): JanusError => ({ code: JanusCode.noSuchSession, reason: `No such session ${sessionId ?? ''}`.trimEnd(), transaction, sessionId })
 
 /** @throws JanusFault no session begins with this */
 export function readFirst (message: Buffer): FirstRequest {
   const request = parse(message)
-  if (request === null) refuse({ code: JanusErrorCode.invalidJson, reason: 'Invalid Janus API request' })
+  if (request === null) refuse({ code: JanusCode.invalidJson, reason: 'Invalid Janus API request' })
   const { janus: verb, transaction, session_id: given } = request
-  const sessionId = isSessionId(given) ? given : undefined
-  if (typeof transaction !== 'string') refuse({ code: JanusErrorCode.missingElement, reason: 'Missing mandatory element (transaction)', sessionId })
-  if (typeof verb !== 'string') refuse({ code: JanusErrorCode.missingElement, reason: 'Missing mandatory element (janus)', transaction, sessionId })
+  const sessionId = isId(given) ? given : undefined
+  if (typeof transaction !== 'string') refuse({ code: JanusCode.missingElement, reason: 'Missing mandatory element (transaction)', sessionId })
+  if (typeof verb !== 'string') refuse({ code: JanusCode.missingElement, reason: 'Missing mandatory element (janus)', transaction, sessionId })
   if (verb === 'ping') return { verb, transaction }
   const token = SECRETS.map((name) => request[name]).find((secret): secret is string => typeof secret === 'string' && secret !== '') ?? null
-  if (verb === 'create') return { verb, transaction, token, event: stripped(request, message) ?? refuse({ code: JanusErrorCode.invalidJson, reason: 'Invalid Janus API request', transaction }) }
+  if (verb === 'create') return { verb, transaction, token, event: stripped(request, message) ?? refuse({ code: JanusCode.invalidJson, reason: 'Invalid Janus API request', transaction }) }
   if (verb === 'claim' && sessionId !== undefined) return { verb, transaction, token, sessionId }
   if (verb === 'claim' || OF_A_SESSION.has(verb)) refuse(noSuchSession(sessionId, transaction))
-  refuse({ code: JanusErrorCode.unknownRequest, reason: `Unknown request '${verb}'`, transaction, sessionId })
+  refuse({ code: JanusCode.unknownRequest, reason: `Unknown request '${verb}'`, transaction, sessionId })
 }
 
 /**
  * A request without what shows who the client is, which janus.js puts into each. Only a text in which one of the names stands is
  * looked into: the others, and what is no JSON, stay as they came. Of what cannot be written anew nothing is left.
  */
-export function withoutSecrets (message: Buffer): Buffer {
+export function withoutCredentials (message: Buffer): Buffer {
   if (!QUOTED_SECRETS.some((name) => message.includes(name))) return message
   const request = parse(message)
   return request === null ? message : stripped(request, message) ?? Buffer.from('{}')
@@ -75,12 +67,7 @@ export function createdBy (message: Buffer, transaction: string): number | null 
   const answer = parse(message)
   if (answer === null || answer.transaction !== transaction || answer.janus === 'ack') return undefined
   const { id } = (answer.data ?? {}) as { id?: unknown }
-  return answer.janus === 'success' && isSessionId(id) ? id : null
-}
-
-/** Janus's ids are random, of 53 bits. */
-function isSessionId (id: unknown): id is number {
-  return Number.isSafeInteger(id) && id as number > 0
+  return answer.janus === 'success' && isId(id) ? id : null
 }
 
 function refuse (error: JanusError): never {
@@ -102,7 +89,7 @@ function stripped (request: Record<string, unknown>, message: Buffer): Buffer | 
 function parse (message: Buffer): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(message.toString())
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : null
+    return isObject(value) ? value : null
   } catch {
     return null
   }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import type { Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
+import { JANUS_SUBPROTOCOL, JanusCode } from '../janus-api.js'
 import type { JoinAnswer } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveReason } from '../relay/peer.js'
@@ -11,13 +12,11 @@ import type { Admitted, Dialect, Door } from './dialect.js'
 import { Estate } from './estate.js'
 import { JanusSessions } from './janus-sessions.js'
 import type { JanusSession, JanusSessionsOptions, SessionHolder } from './janus-sessions.js'
-import { JanusErrorCode, JanusFault, claimedText, createdBy, errorText, noSuchSession, pongText, readFirst, withoutSecrets } from './janus-text.js'
+import { JanusFault, claimedText, createdBy, errorText, noSuchSession, pongText, readFirst, withoutCredentials } from './janus-text.js'
 import type { FirstRequest, JanusError } from './janus-text.js'
 import type { SocketObserver } from './socket-observer.js'
 import { StandIn } from './stand-in.js'
 import type { Wire } from './stand-in.js'
-
-export const JANUS_SUBPROTOCOL = 'janus-protocol'
 
 /**
  * janus.js, the client of Janus, unchanged from npm (PROTOCOL.md, "Janus clients"): each message is a request, and a media event
@@ -95,7 +94,7 @@ class JanusLink implements Wire, SocketObserver, SessionHolder {
     }
     switch (this.#state) {
       case 'waiting': this.#first(data); return
-      case 'in session': this.#standIn?.uplink(withoutSecrets(data), false); return
+      case 'in session': this.#standIn?.uplink(withoutCredentials(data), false); return
       case 'authenticating':
         // The socket is paused: this came in one piece with the first request, which needs an answer first.
         this.close({ code: CloseCode.protocolError, reason: 'a request before the first was answered' })
@@ -233,6 +232,6 @@ class JanusLink implements Wire, SocketObserver, SessionHolder {
       return { error: noSuchSession(asked.sessionId, transaction), code: code === CloseCode.replaced ? code : CloseCode.mediaServerReset, reason }
     }
     const isUnauthorized = code === CloseCode.notAuthenticated || code === CloseCode.forbidden
-    return { error: { code: isUnauthorized ? JanusErrorCode.unauthorized : JanusErrorCode.unknown, reason, transaction }, code, reason }
+    return { error: { code: isUnauthorized ? JanusCode.unauthorized : JanusCode.unknown, reason, transaction }, code, reason }
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isObject } from '../janus-api.js'
 
 /** A Janus request that is an object and says what it wants; the rest of it is as it came. */
 export interface FakeJanusRequest {
@@ -209,8 +210,6 @@ export class FakeJanusCore<Owner> {
     }
   }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Code and reason; null: it is as it should be, or absent. */
 function faultOf (jsep: unknown): [number, string] | null {

@@ -4,11 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { JANUS_SUBPROTOCOL } from '../janus-api.js'
 import { FakeJanusCore, echoingPlugin } from './fake-janus-core.js'
 import type { FakeJanusHandle, FakeJanusRequest, FakeJsep, FakePlugin, Said } from './fake-janus-core.js'
 import { Inbox } from './inbox.js'
-
-export const JANUS_SUBPROTOCOL = 'janus-protocol'
 
 /**
  * What becomes of a request. `answer`: what Janus would do. `ignore`: nothing, it is as if it had been lost on its way. `silent`: it

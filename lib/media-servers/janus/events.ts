@@ -97,7 +97,7 @@ export class JanusEvents {
 }
 
 /** Null: it is none, or no array of some. What is no event in an array is passed over. */
-export function readEvents (text: string): JanusEvent[] | null {
+function readEvents (text: string): JanusEvent[] | null {
   let value: unknown
   try {
     value = JSON.parse(text)

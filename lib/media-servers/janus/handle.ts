@@ -24,11 +24,6 @@ export class JanusHandle {
     return this.#bytes
   }
 
-  /** Whether nothing waits here, or for an answer that others wait for. */
-  get isIdle (): boolean {
-    return this.#first === null
-  }
-
   push (request: JanusRequest): void {
     if (this.#first !== null) {
       this.#waiting.push(request)

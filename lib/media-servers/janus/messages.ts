@@ -1,23 +1,11 @@
+import { JanusCode, isObject } from '../../janus-api.js'
+
+export { JanusCode, isId, isObject } from '../../janus-api.js'
+
 /**
  * The Janus API's messages, as far as the driver reads them: https://janus.conf.meetecho.com/docs/rest.html. Everything else in
  * them passes as it is.
  */
-
-/** Errors of the Janus API (`apierror.h`), those that the driver reads or says itself. */
-export const JanusCode = {
-  unauthorized: 403,
-  unauthorizedPlugin: 405,
-  unknownRequest: 453,
-  invalidJson: 454,
-  notAnObject: 455,
-  missingElement: 456,
-  noSuchSession: 458,
-  noSuchHandle: 459,
-  noSuchPlugin: 460,
-  invalidElement: 467,
-  sessionConflict: 468,
-  unknown: 490
-} as const
 
 /** What is wrong, as Janus says it. */
 export class Fault {
@@ -66,15 +54,6 @@ export function readObject (text: string): Record<string, unknown> | Fault {
   // What jansson refuses in a string is in one only by its escape: as itself it is no JSON, or no UTF-8.
   const wrong = whyUnreadable(value, MAX_DEPTH, text.includes('\\u'))
   return wrong === null ? value : new Fault(JanusCode.invalidJson, `Invalid Janus API request - ${wrong}`)
-}
-
-export function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The ids of Janus are random integers of 53 bits. */
-export function isId (value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) > 0
 }
 
 /** The fault that an `error` tells of. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { createdBy, readFirst, withoutSecrets } from '../../../lib/dialects/janus-text.js'
+import { createdBy, readFirst, withoutCredentials } from '../../../lib/dialects/janus-text.js'
 import { holds } from '../../support.js'
 
 const key = fc.oneof(fc.constantFrom('token', 'apisecret', 'janus', 'body', '__proto__', 'constructor', 'to"ken'), fc.string())
@@ -13,7 +13,7 @@ t.test('of any request the secrets are left out, and nothing else', async (t) =>
     const expected = JSON.parse(text.toString()) as Record<string, unknown>
     delete expected.token
     delete expected.apisecret
-    const left = withoutSecrets(text)
+    const left = withoutCredentials(text)
     assert.deepEqual(JSON.parse(left.toString()), expected)
     if (!Object.hasOwn(request, 'token') && !Object.hasOwn(request, 'apisecret')) assert.equal(left, text, 'as it came')
   }))
@@ -22,10 +22,10 @@ t.test('of any request the secrets are left out, and nothing else', async (t) =>
 t.test('what is no request stays as it came; what cannot be written anew is not left', async (t) => {
   for (const text of ['', '{"token":', '["token"]', '"token"', 'null "apisecret"']) {
     const message = Buffer.from(text)
-    t.equal(withoutSecrets(message), message)
+    t.equal(withoutCredentials(message), message)
   }
   const deep = '['.repeat(60_000) + ']'.repeat(60_000)
-  t.equal(withoutSecrets(Buffer.from(`{"token":"hush","deep":${deep}}`)).toString(), '{}')
+  t.equal(withoutCredentials(Buffer.from(`{"token":"hush","deep":${deep}}`)).toString(), '{}')
   t.throws(() => readFirst(Buffer.from(`{"janus":"create","transaction":"t","token":"hush","deep":${deep}}`)), { message: 'Invalid Janus API request' })
 })
 
