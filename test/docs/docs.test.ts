@@ -131,14 +131,21 @@ t.test('README: clients of Janus are kept to their rooms and roles', async (t) =
   t.teardown(() => server.close())
   const { line } = await run(t, snippet('janus({ url'), { JANUS_URL: server.url, JANUS_SECRET: 'secret' })
   const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
-  const client = await FakeClient.connect(`ws://localhost:${port!}/signaling?token=ada:viewer`)
-  t.teardown(() => client.cut())
-  const asked = async (body: object): Promise<unknown> => {
-    client.send(JSON.stringify({ body }))
-    return (await server.receive('message')).request.body
+  const enter = async (token: string): Promise<(body: object) => Promise<unknown>> => {
+    const client = await FakeClient.connect(`ws://localhost:${port!}/signaling?token=${token}`)
+    t.teardown(() => client.cut())
+    return async (body) => {
+      client.send(JSON.stringify({ body }))
+      return (await server.receive('message')).request.body
+    }
   }
-  t.same(await asked({ request: 'join', ptype: 'subscriber', streams: [] }), { request: 'join', ptype: 'subscriber', streams: [], room: 1234 })
-  for (const body of [{ request: 'join', ptype: 'publisher' }, { request: 'join', room: 99, ptype: 'subscriber' }, { request: 'kick' }]) t.same(await asked(body), { request: 'not allowed' })
+  const viewer = await enter('ada:viewer')
+  t.same(await viewer({ request: 'join', ptype: 'subscriber', streams: [] }), { request: 'join', ptype: 'subscriber', streams: [], room: 1234 })
+  for (const body of [{ request: 'join', ptype: 'publisher' }, { request: 'join', room: 99, ptype: 'subscriber' }, { request: 'kick' }]) t.same(await viewer(body), { request: 'not allowed' })
+  const speaker = await enter('bob:speaker')
+  t.same(await speaker({ request: 'join', ptype: 'publisher', room: 1234, display: 'Eve' }), { request: 'join', ptype: 'publisher', room: 1234, display: 'bob' })
+  t.same(await speaker({ request: 'configure', audio: true, display: 'Eve' }), { request: 'configure', audio: true })
+  for (const extra of [{ record: true }, { filename: '/tmp/x' }]) t.same(await speaker({ request: 'configure', ...extra }), { request: 'not allowed' })
 })
 
 t.test('README: every option of janus() is in the table', async (t) => {
