@@ -42,14 +42,15 @@ export async function startJanus (program: string, room: string, report: (messag
   for (const [name, text] of Object.entries(configuration(folder, port, apiSecret, room))) await writeFile(join(folder, name), text)
 
   let lines: string[] = []
-  let isStopping = false
+  // While it starts, who waits for that hears of it.
+  let isRunning = false
   let timer: NodeJS.Timeout | undefined
   let child = launch()
   process.once('exit', () => child.kill('SIGKILL'))
   try {
     await listening(port, () => child.exitCode ?? child.signalCode)
+    isRunning = true
   } catch (error) {
-    isStopping = true
     child.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })
     throw new Error(`${(error as Error).message}\n${lines.join('\n')}`)
@@ -61,7 +62,7 @@ export async function startJanus (program: string, room: string, report: (messag
     for (const stream of [started.stdout, started.stderr]) stream.on('data', (data: Buffer) => { lines = [...lines, ...data.toString().trimEnd().split('\n')].slice(-KEPT_LINES) })
     started.once('error', ({ message }) => report(`Janus cannot be run: ${message}`))
     started.once('exit', (code, signal) => {
-      if (isStopping) return
+      if (!isRunning) return
       report(`Janus has died (${signal ?? `exit code ${code}`}) and is started again`)
       timer = setTimeout(() => { child = launch() }, RESTART_MS)
     })
@@ -72,7 +73,7 @@ export async function startJanus (program: string, room: string, report: (messag
     url: `ws://127.0.0.1:${port}`,
     apiSecret,
     async stop () {
-      isStopping = true
+      isRunning = false
       clearTimeout(timer)
       if (child.exitCode === null && child.signalCode === null) {
         const exited = once(child, 'exit')

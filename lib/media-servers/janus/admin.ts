@@ -16,7 +16,7 @@ export interface JanusAdminOptions {
   url: string
   /** Asked for anew at each connection; empty: Janus needs none. */
   secret: () => string | Promise<string>
-  ca?: string | Buffer | Array<string | Buffer>
+  ca?: string | Buffer | Array<string | Buffer> | undefined
   headers: Record<string, string>
   /** From connecting to the last answer, in milliseconds. */
   withinMs: number

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.js'
 import { CloseCode } from '../../close-codes.js'
 import { Heartbeats } from '../../heartbeat.js'
 import type { Heartbeat } from '../../heartbeat.js'
+import { JANUS_SUBPROTOCOL } from '../../janus-api.js'
 import type { TrunkState } from '../../relay/media-server.js'
 import { Dialer } from '../../trunk/dialer.js'
 import type { Dial } from '../../trunk/dialer.js'
@@ -15,8 +16,6 @@ import { readTransaction } from './request.js'
 import type { JanusRequest } from './request.js'
 import { Requests } from './requests.js'
 
-/** Without it Janus closes the connection without a word. */
-export const JANUS_SUBPROTOCOL = 'janus-protocol'
 /** How long Janus may take to say goodbye, in milliseconds. */
 const CLOSE_MS = 1_000
 

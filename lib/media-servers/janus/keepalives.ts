@@ -27,10 +27,6 @@ export class Keepalives {
     this.#clock = clock
   }
 
-  get size (): number {
-    return this.#stepOf.size
-  }
-
   add (session: KeptAlive): void {
     if (this.#stepOf.has(session)) return
     this.#next = (this.#next + 1) % STEPS

@@ -9,9 +9,9 @@ export interface JanusOptions {
   /** Of the WebSocket of the Janus API: `ws://` or `wss://`. */
   url: string
   /** `api_secret` of Janus's configuration; a function is asked anew at each connection. */
-  apiSecret?: string | (() => string | Promise<string>)
+  apiSecret?: string | (() => string | Promise<string>) | undefined
   /** A token, where Janus has `token_auth` instead; a function is asked anew at each connection. */
-  token?: string | (() => string | Promise<string>)
+  token?: string | (() => string | Promise<string>) | undefined
   /** Plugins that clients may attach to, default `['janus.plugin.videoroom']`. The first is that of plain clients. */
   plugins?: string[]
   /** Handles of one client at most, default 32. */
@@ -29,23 +29,23 @@ export interface JanusOptions {
   /** VideoRoom's name for a room of the app; default: a number where it is all digits, else as it is. For recordings. */
   room?: (roomId: string) => number | string
   /** `secret` of the rooms that are to be recorded; a function is asked anew each time. */
-  roomSecret?: string | ((roomId: string) => string | Promise<string>)
+  roomSecret?: string | ((roomId: string) => string | Promise<string>) | undefined
   /**
    * Of the WebSocket of Janus's Admin API: `ws://` or `wss://`. By it the driver sees what Janus really records, each file of it,
    * while a room is recorded; without it that cannot be checked.
    */
-  adminUrl?: string
+  adminUrl?: string | undefined
   /** `admin_secret` of Janus's configuration; a function is asked anew at each connection. */
-  adminSecret?: string | (() => string | Promise<string>)
+  adminSecret?: string | (() => string | Promise<string>) | undefined
   /** Between two looks at what is recorded, default 1000 ms. */
   recordingPollMs?: number
   /**
    * The route to which Janus's WebSocket event handler connects, and the key that it shows there: `backend` of
    * `janus.eventhandler.wsevh.jcfg` is `ws://host:port/path?key=...`.
    */
-  events?: { path: string, key: string }
+  events?: { path: string, key: string } | undefined
   /** Certificate authorities for `wss://` beside the system's own, in PEM. */
-  ca?: string | Buffer | Array<string | Buffer>
+  ca?: string | Buffer | Array<string | Buffer> | undefined
   /** Further headers of the upgrade. */
   headers?: Record<string, string>
   /** Backoff with full jitter, default `{ baseMs: 250, maxMs: 5000 }`. */

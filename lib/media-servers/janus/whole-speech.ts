@@ -59,7 +59,7 @@ export class WholeSpeech implements Speech {
     switch (verb) {
       // The driver keeps the session alive whatever the client does.
       case 'keepalive': return this.#answer({ janus: 'ack', session_id: sessionId, transaction })
-      case 'attach': return typeof event.plugin === 'string' ? peer.attach(event.plugin, transaction) : new Fault(JanusCode.missingElement, 'Missing mandatory element (plugin)')
+      case 'attach': return typeof event.plugin === 'string' ? peer.attach(event.plugin, transaction) : noSuch('plugin', 'a string', event.plugin)
       case 'destroy': peer.destroy(transaction); return null
       default: return this.#askHandle(verb, transaction, event)
     }
@@ -68,10 +68,10 @@ export class WholeSpeech implements Speech {
   #askHandle (verb: Verb, transaction: string, { handle_id: handleId, body, jsep, candidate, candidates }: Record<string, unknown>): Fault | null {
     const fields: Record<string, unknown> = {}
     if (verb === 'message') {
-      if (!isObject(body)) return new Fault(JanusCode.missingElement, 'Missing mandatory element (body)')
+      if (!isObject(body)) return noSuch('body', 'an object', body)
       fields.body = body
       if (jsep !== undefined && jsep !== null) {
-        if (!isObject(jsep)) return new Fault(JanusCode.invalidElement, 'Invalid element type (jsep should be an object)')
+        if (!isObject(jsep)) return noSuch('jsep', 'an object', jsep)
         fields.jsep = jsep
       }
     } else if (verb === 'trickle') {
@@ -95,6 +95,12 @@ export class WholeSpeech implements Speech {
 
 function isVerb (value: unknown): value is Verb {
   return (VERBS as readonly unknown[]).includes(value)
+}
+
+/** An element that is not there, or of another type than it has to be. */
+function noSuch (name: string, wanted: string, value: unknown): Fault {
+  if (value === undefined) return new Fault(JanusCode.missingElement, `Missing mandatory element (${name})`)
+  return new Fault(JanusCode.invalidElement, `Invalid element type (${name} should be ${wanted})`)
 }
 
 function badTransaction (transaction: unknown): Fault {

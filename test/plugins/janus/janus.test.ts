@@ -49,7 +49,7 @@ t.test('what a client may not say to Janus, it hears from us', async (t) => {
     [JSON.stringify({ janus: 'attach', session_id: his, plugin: 'janus.plugin.streaming', transaction: 't' }), 405],
     [JSON.stringify({ janus: 'keepalive', session_id: his }), 456],
     [JSON.stringify({ janus: 'keepalive', session_id: his, transaction: 'x'.repeat(300) }), 467],
-    [JSON.stringify({ janus: 'message', session_id: his, handle_id: own, transaction: 't', body: 'text' }), 456],
+    [JSON.stringify({ janus: 'message', session_id: his, handle_id: own, transaction: 't', body: 'text' }), 467],
     [JSON.stringify({ janus: 'message', session_id: his, handle_id: own, transaction: 't', body: {}, jsep: 'text' }), 467],
     ['{"janus":"keepalive","transaction":"t"}{"janus":"keepalive","transaction":"t"}', 454],
     ['not json', 454],
