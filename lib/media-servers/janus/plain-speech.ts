@@ -5,8 +5,8 @@ import type { JanusPeer } from './peer.js'
 import type { JanusRequest } from './request.js'
 import type { Speech } from './speech.js'
 
-/** What a client may say before its handle is there. */
-const MAX_EARLY = 256
+/** What an event costs beside its bytes while it waits. */
+const EVENT_COST = 64
 
 /**
  * A client that knows nothing of sessions and handles: it says `{ body, jsep?, transaction? }` and `{ candidate }`, and the driver
@@ -82,10 +82,9 @@ export class PlainSpeech implements Speech {
   #say (verb: Verb, transaction: string | null, fields: Record<string, unknown>, bytes: number): void {
     const handleId = this.#handleId
     if (handleId === null) {
-      if (this.#early.length < MAX_EARLY) {
-        this.#early.push({ verb, transaction, fields })
-        this.#earlyBytes += bytes
-      } else this.#peer.refuse(new Fault(JanusCode.unknown, 'too much is said before there is a handle'), transaction ?? undefined)
+      // No more than what makes the client wait.
+      this.#early.push({ verb, transaction, fields })
+      this.#earlyBytes += bytes + EVENT_COST
       return
     }
     const fault = this.#peer.say(verb, handleId, transaction, fields)

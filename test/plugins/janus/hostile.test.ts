@@ -122,6 +122,18 @@ t.test('what a plain client says before there is a handle counts', async (t) => 
   t.same([...heard], Array.from({ length: COUNT }, (_, n) => n))
 })
 
+t.test('nothing of what a plain client says before there is a handle is lost, however much it is', async (t) => {
+  const { join, server } = await start(t, { heartbeat, limits: { uplinkQueueBytes: 8 * 1024, messagesPerSecond: 100_000, messageBurst: 100_000 } })
+  await server.receive('create')
+  const held = hold(server, (verb) => verb === 'attach')
+  const client = await join()
+  const COUNT = 600
+  for (let n = 0; n < COUNT; n++) say(client, { candidate: { n } })
+  await until(() => held.length === 1)
+  held[0]!()
+  for (let n = 0; n < COUNT; n++) t.match((await server.receive('trickle')).request, { candidate: { n } })
+})
+
 t.test('there is a bound to what waits for a Janus that answers nobody', async (t) => {
   const { join, server, app } = await start(t, { heartbeat, limits: { trunkWindowBytes: 64 * 1024, trunkQueueBytes: 64 * 1024 } })
   await server.receive('create')
