@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { janus } from 'trunkline'
+import { explain, pageUrl } from '../listening.js'
 import { buildApp } from './app.js'
 import { findJanus, startJanus } from './janus-process.js'
 import type { JanusProcess } from './janus-process.js'
@@ -20,7 +21,7 @@ if (EXIT_WITH_PARENT === '1') process.stdin.on('close', () => { void end(0) }).r
 try {
   await run()
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`)
+  process.stderr.write(`${explain(error, HOST, PORT)}\n`)
   await end(1)
 }
 
@@ -42,7 +43,7 @@ async function run (): Promise<void> {
     await child?.stop()
   }
   await app.listen({ port: Number(PORT), host: HOST })
-  process.stdout.write(`http://localhost:${(app.server.address() as AddressInfo).port}\n`)
+  process.stdout.write(`${pageUrl(HOST, (app.server.address() as AddressInfo).port)}\n`)
 }
 
 async function end (code: number): Promise<void> {
@@ -52,7 +53,7 @@ async function end (code: number): Promise<void> {
   try {
     await close()
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
+    process.stderr.write(`${explain(error, HOST, PORT)}\n`)
     code = 1
   }
   process.exit(code)

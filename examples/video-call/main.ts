@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { explain, pageUrl } from '../listening.js'
 import { buildApp } from './app.js'
 import { startMediaServer } from './media-server-process.js'
 import type { MediaServerProcess } from './media-server-process.js'
@@ -21,7 +22,7 @@ if (EXIT_WITH_PARENT === '1') process.stdin.on('close', () => { void end(0) }).r
 try {
   await run()
 } catch (error) {
-  process.stderr.write(`${explain(error)}\n`)
+  process.stderr.write(`${explain(error, HOST, PORT)}\n`)
   await end(1)
 }
 
@@ -41,7 +42,7 @@ async function run (): Promise<void> {
   }
   await app.listen({ port: Number(PORT), host: HOST })
   const { port } = app.server.address() as AddressInfo
-  process.stdout.write(`http://${isLoopback(HOST) ? 'localhost' : HOST.includes(':') ? `[${HOST}]` : HOST}:${port}\n`)
+  process.stdout.write(`${pageUrl(HOST, port)}\n`)
 }
 
 async function end (code: number): Promise<void> {
@@ -51,19 +52,8 @@ async function end (code: number): Promise<void> {
   try {
     await close()
   } catch (error) {
-    process.stderr.write(`${explain(error)}\n`)
+    process.stderr.write(`${explain(error, HOST, PORT)}\n`)
     code = 1
   }
   process.exit(code)
-}
-
-function isLoopback (host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
-}
-
-function explain (error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return `port ${PORT} of ${HOST} is taken: set PORT to another one`
-  if (code === 'EACCES') return `port ${PORT} of ${HOST} is not allowed: set PORT to one above 1023`
-  return message
 }
