@@ -65,12 +65,62 @@ export const TrunkDownError = createError<[]>('TRK_ERR_TRUNK_DOWN', 'the media s
 
 export const JanusRefusedError = createError<[string, number]>('TRK_ERR_JANUS', 'Janus refuses: %s (%d)', 502)
 
+// The control API
+
+export const RoomNotFoundError = createError<[string]>('TRK_ERR_ROOM_NOT_FOUND', "there is no room '%s' at the media server: create it by rooms.create", 404)
+
+export const RoomExistsError = createError<[string]>('TRK_ERR_ROOM_EXISTS', "there is a room '%s' at the media server already: take it as it is, or delete it by rooms.delete", 409)
+
+export const PeerNotFoundError = createError<[string, string]>('TRK_ERR_PEER_NOT_FOUND', "there is no peer '%s' in the room '%s': it may have left", 404)
+
+export const RoomFullError = createError<[string]>('TRK_ERR_ROOM_FULL', "the room '%s' takes no more peers: try again when somebody has left", 503)
+
+export const RoomModeError = createError<[string, string, string]>(
+  'TRK_ERR_ROOM_MODE', "the room '%s' has clients that %s, and none that %s may come in: use another room, or wait until it is empty", 409)
+
+export const ControlUnsupportedError = createError<[string, string]>(
+  'TRK_ERR_CONTROL_UNSUPPORTED', "the driver '%s' cannot %s: use another one, or what the media server itself offers", 501)
+
+export const ControlUnauthorizedError = createError<[string, string]>(
+  'TRK_ERR_CONTROL_UNAUTHORIZED', '%s: the media server does not accept the token of its control API (%s): check mediaServer.apiToken', 502)
+
+export const ControlUnreachableError = createError<[string, string]>(
+  'TRK_ERR_CONTROL_UNREACHABLE', "%s: the media server's control API cannot be reached (%s): check mediaServer.apiUrl, or try again later", 503)
+
+export const ControlTimeoutError = createError<[string, number]>(
+  'TRK_ERR_CONTROL_TIMEOUT', "%s: the media server's control API has not answered within %d ms: it may have been done, so look before you try again", 504)
+
+export const ControlAnswerError = createError<[string, string]>(
+  'TRK_ERR_CONTROL_ANSWER', "%s: what answers is not the media server's control API (%s): check mediaServer.apiUrl", 502)
+
+export const ControlRefusedError = createError<[string, number, string]>(
+  'TRK_ERR_CONTROL_REFUSED', '%s: the media server answers %d: %s', 502)
+
 // Recordings
 
 export const RecordingUnsupportedError = createError<[string]>(
   'TRK_ERR_RECORDING_UNSUPPORTED', "the driver '%s' cannot have rooms recorded: have the media server itself do it, and tell it of each recording (onRecording), or use a driver that can, such as janus()", 501)
 
 export const RecordingFailedError = createError<[string, string]>('TRK_ERR_RECORDING', "the room '%s' is not recorded: %s", 502)
+
+// Who comes in
+
+export const AdmitError = createError<[string]>('TRK_ERR_ADMIT', 'admit() cannot let anybody in: %s', 500, TypeError)
+
+export const AdmitGoneError = createError<[]>('TRK_ERR_ADMIT_GONE', 'the client was gone before it was let in: nothing is left of it', 499)
+
+export const ModeError = createError<[string]>('TRK_ERR_MODE', "in this registration clients come by way of the backend: %s is for one with mode: 'direct', here use admit()", 500, TypeError)
+
+export const TicketError = createError<[string]>('TRK_ERR_TICKET', 'not a ticket that lets anybody in: %s', 401)
+
+/** A client is told "expired token" by the code. */
+export const TicketExpiredError = createError<[]>('TRK_ERR_TICKET_EXPIRED', 'the ticket has expired: ask admit() for another', 401)
+
+export const TicketVoidError = createError<[]>('TRK_ERR_TICKET_VOID', 'the ticket is void: its peer was removed, or has been let in by a newer one', 401)
+
+// App messages
+
+export const MessageError = createError<[string]>('TRK_ERR_MESSAGE', 'a message that cannot be sent: %s', 500, TypeError)
 
 // Peers
 

@@ -11,16 +11,18 @@ import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { janusDialect } from '../lib/dialects/janus.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
 import { Drain } from '../lib/drain.js'
-import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RecordingUnsupportedError, RouteTakenError } from '../lib/errors.js'
+import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
 import type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
 import { Admission } from '../lib/relay/admission.js'
 import type { AdmissionStats, Authenticate } from '../lib/relay/admission.js'
+import { AppControl } from '../lib/relay/app-control.js'
+import type { Rooms } from '../lib/relay/app-control.js'
 import { Hooks } from '../lib/relay/hooks.js'
 import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
-import type { Driver, Recording, RecordingControl, TrunkState } from '../lib/relay/media-server.js'
+import type { Driver, Recording, TrunkState } from '../lib/relay/media-server.js'
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
 import { PINNED_PART, Pins } from '../lib/pins.js'
@@ -52,6 +54,8 @@ export interface TrunklineOptions<Metadata = AppMetadata> {
   authenticate: Authenticate<FastifyRequest, Metadata>
   hooks?: Partial<HookFunctions<Metadata>>
   path?: string
+  mode?: 'relay' | 'direct'
+  publicUrl?: string
   dialects?: DialectOptions[]
   origins?: '*' | string[]
   cookie?: string
@@ -109,6 +113,25 @@ export interface Trunkline<Metadata = AppMetadata> {
    * is done, however often it is called; never rejects.
    */
   drain (): Promise<void>
+  /**
+   * Rooms at the media server, by its control API.
+   * @throws ControlUnsupportedError the driver has none
+   * @throws ControlUnreachableError, ControlTimeoutError, ControlUnauthorizedError, ControlAnswerError, ControlRefusedError, TrunkDownError
+   */
+  readonly rooms: Rooms
+  /**
+   * Ends a peer with 4410, also one of another process, or one that is connected to the media server itself.
+   * @throws RoomNotFoundError
+   * @throws PeerNotFoundError
+   */
+  removePeer (roomId: string, peerId: string): Promise<void>
+  /**
+   * In a room with `subscribeMode: 'manual'`, has a peer get what these others publish, beside what it gets already.
+   * @throws ControlUnsupportedError the media server leaves that to its clients
+   * @throws RoomNotFoundError
+   * @throws PeerNotFoundError
+   */
+  subscribe (roomId: string, peerId: string, origins: string[]): Promise<void>
   /**
    * Has everybody in a room recorded, also who comes later; what becomes of it is told to `onRecording`. Answers what is being
    * recorded already: nothing yet where nobody publishes.
@@ -184,10 +207,12 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     options: settings.drain, perSecond: limits.authPerSecond, closeMs: limits.closeMs, connections, admission, relay, clock, log: app.log, random: Math.random
   })
 
-  const recordings = (): RecordingControl => {
-    if (mediaServer.recordings === undefined) throw new RecordingUnsupportedError(driver.name)
-    return mediaServer.recordings
-  }
+  const control = new AppControl({
+    name: driver.name,
+    control: mediaServer.control,
+    mode: settings.mode,
+    kick: (roomId, peerId) => relay.peers.get(peerId)?.roomId === roomId && relay.kick(peerId, 'removed')
+  })
 
   app.decorate(namespace, {
     addHook (name, fn) {
@@ -199,8 +224,11 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
     revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
     drain: () => drain.run(),
-    startRecording: async (roomId) => await recordings().start(roomId),
-    stopRecording: async (roomId) => await recordings().stop(roomId),
+    rooms: control.rooms,
+    removePeer: (roomId, peerId) => control.removePeer(roomId, peerId),
+    subscribe: (roomId, peerId, origins) => control.subscribe(roomId, peerId, origins),
+    startRecording: (roomId) => control.startRecording(roomId),
+    stopRecording: (roomId) => control.stopRecording(roomId),
     stats: () => ({
       ...relay.stats(), links: connections.size, strangers: connections.strangers, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
     })
@@ -267,8 +295,10 @@ export type { AdmissionStats, Authenticate, Credentials, Identity } from '../lib
 export type { ForwardResult, HookFunctions, HookName, MediaEvent, RoomOfRecording } from '../lib/relay/hooks.js'
 export type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
-  OpenRequest, Recording, RecordingControl, Status, TrunkState
+  OpenRequest, Recording, Status, TrunkState
 } from '../lib/relay/media-server.js'
+export type { Rooms } from '../lib/relay/app-control.js'
+export type { Admittance, MediaServerControl, PeerRequest, Room, RoomPeer, RoomRequest } from '../lib/relay/control.js'
 export type { Flow, Inlet } from '../lib/relay/inlet.js'
 export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
 export type { Peers } from '../lib/relay/peers.js'

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CloseCode } from '../close-codes.js'
-import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, RecordingControl, Status } from '../relay/media-server.js'
+import type { Attachment, AttachmentReceiver, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Status } from '../relay/media-server.js'
+import type { MediaServerControl } from '../relay/control.js'
 import type { Inlet } from '../relay/inlet.js'
 import { Pins } from '../pins.js'
 import { sameSecret } from '../secrets.js'
@@ -44,8 +45,8 @@ export class HeldSessions implements MediaServer {
     return this.#inner.inlets ?? []
   }
 
-  get recordings (): RecordingControl | undefined {
-    return this.#inner.recordings
+  get control (): MediaServerControl | undefined {
+    return this.#inner.control
   }
 
   start (observer: MediaServerObserver): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
+import type { MediaServerControl } from './control.js'
 import type { Inlet } from './inlet.js'
 
 /**
@@ -114,6 +115,11 @@ export interface MediaServerObserver {
   /** `handled` is to be called once the app has dealt with it; until then the media server keeps it. */
   notification (notification: Notification, handled: () => void): void
   recording (recording: Recording, notificationId: string, handled: () => void): void
+  /**
+   * What is being recorded of a room as it stands, or of all rooms where none is named: before each `opened`, or as soon as it is
+   * known. What was told of a recording since the trunk came up counts for more.
+   */
+  recordings (recordings: Recording[], roomId?: string): void
 }
 
 export interface MediaServerStats {
@@ -131,14 +137,6 @@ export interface MediaServerStats {
   dropped: Record<string, number>
 }
 
-/** Has rooms recorded, for media servers that can be told to. What becomes of it is told by the observer. */
-export interface RecordingControl {
-  /** Answers what is being recorded now. Harmless when the room is recorded already. Rejects when it is not. */
-  start (roomId: string): Promise<Recording[]>
-  /** Answers what was recorded until now, as far as this process knows. Rejects when it may go on. */
-  stop (roomId: string): Promise<Recording[]>
-}
-
 export interface MediaServer {
   /** Where it is, for the log: without any secret. */
   readonly address: string
@@ -150,8 +148,8 @@ export interface MediaServer {
   readonly resumeMs: number
   /** Routes by which the media server comes to the backend by itself. */
   readonly inlets?: readonly Inlet[] | undefined
-  /** None: the media server decides itself what is recorded. */
-  readonly recordings?: RecordingControl | undefined
+  /** None: rooms, and what is recorded of them, are the media server's own business. */
+  readonly control?: MediaServerControl | undefined
   /**
    * Only while the trunk is `up`. A second one for the same receiver replaces the first, which hears nothing more; of several
    * for one peer id the media server decides, and the others hear `closed` or `refused`.

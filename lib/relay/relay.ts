@@ -125,7 +125,8 @@ export class Relay<Metadata> {
       recording: (recording, _id, handled) => {
         const { roomId } = recording
         this.#telling.recording(recording, () => ({ id: roomId, peers: this.peers.inRoom(roomId) }), handled)
-      }
+      },
+      recordings: () => {}
     })
   }
 

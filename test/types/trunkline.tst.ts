@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
 import trunkline, { janus } from 'trunkline'
-import type { AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, Peer, Recording, RecordingControl, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
+import type { AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, MediaServerControl, Peer, Recording, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
 import { CloseCode, Link, mayReconnect } from 'trunkline/client'
 import type { LinkState, SocketConstructor } from 'trunkline/client'
 import { createEndpoint } from 'trunkline/media-server'
@@ -101,7 +101,7 @@ test('recordings', () => {
   expect(app.trunkline.startRecording('r')).type.toBe<Promise<Recording[]>>()
   expect(app.trunkline.stopRecording('r')).type.toBe<Promise<Recording[]>>()
   expect(app.trunkline.startRecording).type.not.toBeCallableWith()
-  expect<MediaServer['recordings']>().type.toBe<RecordingControl | undefined>()
+  expect<MediaServer['control']>().type.toBe<MediaServerControl | undefined>()
   expect(janus).type.toBeCallableWith({ url: 'ws://x', room: (roomId: string) => roomId.length, roomSecret: async () => 'x', adminUrl: 'ws://x', adminSecret: 'x', recordingPollMs: 500 })
   expect(janus).type.not.toBeCallableWith({ url: 'ws://x', room: 1234 })
 })

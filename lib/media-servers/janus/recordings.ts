@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../clock.js'
 import { RecordingFailedError } from '../../errors.js'
 import type { Logger } from '../../logger.js'
-import type { Recording, RecordingControl } from '../../relay/media-server.js'
+import type { Recording } from '../../relay/media-server.js'
 import type { AskAdmin, JanusAdmin } from './admin.js'
 import { Fault, JanusCode, isObject } from './messages.js'
 import { isSilent, lookAt, nothingOf } from './publishers.js'
@@ -45,7 +45,7 @@ interface Seen {
  * Rooms of VideoRoom that the app has recorded. VideoRoom says ok also when it cannot open a file, and tells nobody when one is
  * whole: so what it does is looked at, for as long as a room is recorded.
  */
-export class JanusRecordings implements RecordingControl {
+export class JanusRecordings {
   readonly #options: JanusRecordingsOptions
   readonly #services: JanusRecordingsServices
   readonly #rooms = new Map<string, RoomRecording>()

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.js'
 import { CloseCode } from '../../close-codes.js'
 import type { Logger } from '../../logger.js'
 import { withoutSecrets } from '../../secrets.js'
+import type { MediaServerControl } from '../../relay/control.js'
 import type { Inlet } from '../../relay/inlet.js'
 import type {
   Attachment, AttachmentReceiver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, OpenRequest, Recording, TrunkState
@@ -11,6 +12,7 @@ import { JanusAdmin } from './admin.js'
 import { JanusEventsInlet } from './events-inlet.js'
 import { JanusConnection } from './connection.js'
 import type { Secret } from './connection.js'
+import { JanusControl } from './control.js'
 import { greet } from './greeting.js'
 import type { Greeting } from './greeting.js'
 import { KeptNews } from './kept-news.js'
@@ -42,6 +44,7 @@ export class JanusServer implements MediaServer {
   readonly resumeMs = 0
   readonly service: JanusService
   readonly recordings: JanusRecordings
+  readonly control: MediaServerControl
   readonly #recordPlay: RecordPlay
   readonly #news: KeptNews<Recording>
   readonly #events: JanusEventsInlet | null
@@ -119,6 +122,7 @@ export class JanusServer implements MediaServer {
       clock,
       log
     })
+    this.control = new JanusControl(options, this.service, this.recordings)
     this.#peerServices = {
       options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, bodyLength: options.bodyLength, queueBytes: peerQueueBytes, hardBytes: trunkQueueBytes * HARD_FACTOR },
       requests,

@@ -11,7 +11,7 @@ t.test('of more askings than the bound that nobody answers, the oldest are nobod
   const server = await startMediaServer(t, { onOpen: 'ignore' })
   const driver = trunklineServer(server.options).create({ clock: systemClock, log: silentLogger, received () {}, backendId: 'b', heartbeatMs: 5_000, resumeMs: 0, windowBytes: 1, windowEvents: 1, peerQueueBytes: 64 * 1024, trunkWindowBytes: 256 * 1024, trunkQueueBytes: 64 * 1024 * 1024, trunkHoldMs: 0 })
   t.teardown(() => driver.stop())
-  await new Promise<void>((resolve) => driver.start({ state: ({ state }) => { if (state === 'up') resolve() }, notification () {}, recording () {} }))
+  await new Promise<void>((resolve) => driver.start({ state: ({ state }) => { if (state === 'up') resolve() }, notification () {}, recording () {}, recordings () {} }))
   const opened: number[] = []
   const request = (n: number): OpenRequest => ({ peerId: `p${n}`, roomId: 'r', metadata: '', key: '', received: 0, asker: '', turn: 0, resumeOnly: false, resumable: false })
   let answered = (): void => {}
