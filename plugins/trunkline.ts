@@ -26,6 +26,7 @@ import type { Driver, Recording, TrunkState } from '../lib/relay/media-server.js
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
 import { PINNED_PART, Pins } from '../lib/pins.js'
+import type { RoomRecordings } from '../lib/relay/recordings.js'
 import { Refusals } from '../lib/relay/refusals.js'
 import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
@@ -148,6 +149,16 @@ export interface Trunkline<Metadata = AppMetadata> {
    * @throws JanusRefusedError
    */
   stopRecording (roomId: string): Promise<Recording[]>
+  /** What is being recorded of a room, as far as this process knows: of rooms that it has peers in, or has heard of. */
+  recordings (roomId: string): RoomRecordings
+  /**
+   * Says something to a client on its signaling link: JSON, at most once. Only clients with a session (`trunkline/client`) know of such.
+   * @returns to how many it was said: 0 or 1
+   * @throws MessageError it is not JSON, or of more than 64 KiB
+   */
+  send (peerId: string, message: unknown): number
+  /** The same for everybody in a room. @returns to how many it was said @throws MessageError */
+  broadcast (roomId: string, message: unknown): number
   stats (): TrunklineStats
 }
 
@@ -229,6 +240,9 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     subscribe: (roomId, peerId, origins) => control.subscribe(roomId, peerId, origins),
     startRecording: (roomId) => control.startRecording(roomId),
     stopRecording: (roomId) => control.stopRecording(roomId),
+    recordings: (roomId) => relay.recordings(roomId),
+    send: (peerId, message) => relay.tell({ peerId }, message),
+    broadcast: (roomId, message) => relay.tell({ roomId }, message),
     stats: () => ({
       ...relay.stats(), links: connections.size, strangers: connections.strangers, ...connections.counts, draining: drain.begun, closes: connections.closes, auth: admission.stats(), refused: refused.stats()
     })
@@ -292,7 +306,7 @@ export { trunklineServer } from '../lib/media-servers/trunkline.js'
 export type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 export type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, TokenOptions } from '../lib/options.js'
 export type { AdmissionStats, Authenticate, Credentials, Identity } from '../lib/relay/admission.js'
-export type { ForwardResult, HookFunctions, HookName, MediaEvent, RoomOfRecording } from '../lib/relay/hooks.js'
+export type { ForwardResult, HookFunctions, HookName, MediaEvent, RecordingChange, RoomOfRecording } from '../lib/relay/hooks.js'
 export type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
   OpenRequest, Recording, Status, TrunkState
@@ -302,6 +316,7 @@ export type { Admittance, MediaServerControl, PeerRequest, Room, RoomPeer, RoomR
 export type { Flow, Inlet } from '../lib/relay/inlet.js'
 export type { LeaveCause, LeaveReason, Peer, PeerState } from '../lib/relay/peer.js'
 export type { Peers } from '../lib/relay/peers.js'
+export type { RoomRecordings } from '../lib/relay/recordings.js'
 export { Refusal } from '../lib/relay/refusal.js'
 export type { RelayStats } from '../lib/relay/relay.js'
 export * as errors from '../lib/errors.js'

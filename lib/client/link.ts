@@ -4,7 +4,8 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
 import { DEFAULT_END_LIMITS } from '../session/end.js'
 import { ACK, BINARY_EVENT, CONTROL, LONGEST_AWAY_MS, SKIP, controlMessage } from '../session/messages.js'
-import type { Joined } from '../session/messages.js'
+import type { Joined, RecordingState } from '../session/messages.js'
+import { toAppMessage } from './app-message.js'
 import { NO_STATUS } from './attempt.js'
 import type { Attempt, AttemptObserver } from './attempt.js'
 import { Emitter } from './emitter.js'
@@ -13,6 +14,8 @@ import type { Incoming } from './incoming.js'
 import { pageNetwork } from './network.js'
 import { openerOf } from './opener.js'
 import type { LinkEvents, LinkOptions, LinkState, Network, ReconnectPolicy } from './options.js'
+import { Recordings } from './recording-light.js'
+import type { RecordingLight } from './recording-light.js'
 import { Session } from './session.js'
 import { follow } from './states.js'
 import { Tokens } from './tokens.js'
@@ -34,6 +37,7 @@ export class Link {
   readonly #reconnect: ReconnectPolicy
   readonly #tokens: Tokens
   readonly #session: Session
+  readonly #recordings = new Recordings()
   readonly #emitter = new Emitter<LinkEvents>()
   #state: LinkState = 'idle'
   #destroyed = false
@@ -74,6 +78,16 @@ export class Link {
 
   get roomId (): string | null {
     return this.#session.roomId
+  }
+
+  /** Whether the room is being recorded. */
+  get recordingLight (): RecordingLight {
+    return this.#recordings.light
+  }
+
+  /** Those of the room, and of those that are over the latest; while the light is `unknown`: as they were. */
+  get recordings (): readonly RecordingState[] {
+    return this.#recordings.list
   }
 
   /** The returned function takes the listener off again. One that throws disturbs nobody: its error is thrown outside. */
@@ -139,10 +153,25 @@ export class Link {
     this.#session.send(event)
   }
 
+  /**
+   * Says something to the app itself: JSON, at most once. False: it was not sent, since the client is not joined.
+   * @throws LinkError TRK_LINK_MESSAGE it is not JSON, or too large; TRK_LINK_OVER
+   */
+  sendMessage (message: unknown): boolean {
+    if (this.#destroyed || this.#state === 'failed') throw over()
+    const bytes = toAppMessage(message)
+    if (this.#state !== 'joined') return false
+    this.#attempt?.send(bytes)
+    return true
+  }
+
   /** Whatever happens to a link happens in here: listeners are told when it is done, and only then it leaves. */
   #turn (step: () => void): void {
     if (this.#destroyed) return
-    this.#emitter.after(step)
+    this.#emitter.after(() => {
+      step()
+      if (this.#recordings.hasChanged()) this.#emitter.emit('recordings', this.#recordings.light, this.#recordings.list)
+    })
     if (this.#leaving !== null && this.#state === 'joined') this.#emitter.after(() => this.#leave())
   }
 
@@ -210,8 +239,15 @@ export class Link {
       case 'trunk':
         if (control.state !== 'down' || this.#trunkDown) return
         this.#trunkDown = true
+        this.#recordings.lost()
         this.#session.pause()
         this.#emitter.emit('trunk', 'down')
+        break
+      case 'recordings':
+        this.#recordings.are(control.recordings)
+        break
+      case 'message':
+        this.#emitter.emit('message', control.message)
         break
       case 'draining':
         // Null, for one, is what JSON makes of a number that is none.
@@ -229,7 +265,8 @@ export class Link {
       this.#lost(CloseCode.mediaServerReset, 'an answer that counts what cannot be')
       return
     }
-    const { peerId, roomId, heartbeatMs } = answer
+    const { peerId, roomId, heartbeatMs, recordings } = answer
+    this.#recordings.are(recordings)
     this.#attempts = 0
     this.#tokens.accepted()
     attempt.answered(heartbeatMs)
@@ -295,6 +332,7 @@ export class Link {
     this.#letGo(code, reason)
     this.#unwatch()
     this.#session.reset()
+    this.#recordings.reset()
     this.#leaving?.resolve()
     this.#leaving = null
   }
@@ -306,5 +344,6 @@ export class Link {
     this.#attempt?.letGo(code, reason)
     this.#attempt = this.#retry = null
     this.#session.detach()
+    this.#recordings.lost()
   }
 }

@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { EndLimits } from '../session/end.js'
+import type { RecordingState } from '../session/messages.js'
+import type { RecordingLight } from './recording-light.js'
 
 /** Written as a method, so that a handler of a richer event, as each implementation has it, fits too. */
 type Handler<Event> = { handle (event: Event): void }['handle'] | null
@@ -67,6 +69,10 @@ export interface LinkEvents {
   joined: [session: { peerId: string, roomId: string, resumed: boolean }]
   /** The session could not go on: what was sent and not delivered is lost, and a new session follows with `joined`. */
   reset: []
+  /** The room's recording light, or what is known of its recordings, is another than before. */
+  recordings: [light: RecordingLight, recordings: readonly RecordingState[]]
+  /** What the app says to this client: JSON, at most once. */
+  message: [message: unknown]
   /** Whether what is sent now arrives at once. */
   trunk: [state: 'up' | 'down']
   /** The end: the codes are those of `CloseCode`. */

@@ -34,6 +34,8 @@ export interface Session {
   skip (): void
   /** The client's end has received so many media events since the session began. */
   ack (received: number): void
+  /** What the client says to the app. @param bytes of its JSON */
+  message (message: unknown, bytes: number): void
   /** The link is of no more use. */
   end (reason: LeaveReason): void
   /** The link is to end, after what is under way. `forGood`: nobody comes back to this process. */

@@ -7,10 +7,11 @@ import { isId } from '../ids.js'
 import type { Claim, JoinAnswer, Link } from '../relay/link.js'
 import type { Status } from '../relay/media-server.js'
 import type { LeaveCause, LeaveReason } from '../relay/peer.js'
+import type { RoomRecordings } from '../relay/recordings.js'
 import { refusalOf } from '../relay/refusal.js'
 import type { Refusal } from '../relay/refusal.js'
-import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, SKIP, ackMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
-import type { BackendControl } from '../session/messages.js'
+import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, MESSAGE_BYTES, SKIP, ackMessage, appMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
+import type { BackendControl, RecordingState } from '../session/messages.js'
 import type { ClientSocket } from './client-socket.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
@@ -30,6 +31,9 @@ const Join = Type.Object({
     received: count
   }))
 })
+
+/** What stands around a message to the app. */
+const ENVELOPE_BYTES = 64
 
 /** A message that breaks the protocol: the reason is for the client. */
 class Breach extends Error {}
@@ -107,10 +111,10 @@ export class SessionLink implements Link, SocketObserver {
 
   // From the relay
 
-  joined ({ key, resumed, received, windowBytes, peerId, roomId, resumeMs }: JoinAnswer): void {
+  joined ({ key, resumed, received, windowBytes, peerId, roomId, resumeMs, recordings }: JoinAnswer): void {
     if (resumed) this.#socket.catchUp()
     this.#tell({
-      type: 'joined', id: this.#asked, peerId, roomId, key, resumed, received, windowBytes, heartbeatMs: this.#door.heartbeatMs, resumeWindowMs: resumeMs
+      type: 'joined', id: this.#asked, peerId, roomId, key, resumed, received, windowBytes, heartbeatMs: this.#door.heartbeatMs, resumeWindowMs: resumeMs, recordings: statesOf(recordings)
     })
   }
 
@@ -133,6 +137,15 @@ export class SessionLink implements Link, SocketObserver {
 
   ack (received: number): void {
     this.#socket.send(asBuffer(ackMessage(received)), true)
+  }
+
+  recordings (recordings: RoomRecordings): void {
+    this.#tell({ type: 'recordings', recordings: statesOf(recordings) })
+  }
+
+  say (json: string): boolean {
+    this.#socket.send(asBuffer(appMessage(json)), true)
+    return true
   }
 
   pause (): void {
@@ -186,6 +199,9 @@ export class SessionLink implements Link, SocketObserver {
       else this.#leave()
     } else if (control.type === 'join') {
       this.#join(control)
+    } else if (control.type === 'message') {
+      if (data.length > MESSAGE_BYTES + ENVELOPE_BYTES) throw new Breach(`a message of more than ${MESSAGE_BYTES} bytes`)
+      this.#session?.message((control as { message?: unknown }).message ?? null, data.length)
     }
     // Others are of a later version, or come out of turn.
   }
@@ -263,6 +279,11 @@ export class SessionLink implements Link, SocketObserver {
   get #stateNow (): 'waiting' | 'joining' | 'in session' | 'closed' {
     return this.#state
   }
+}
+
+/** Where the files are, and what went wrong, is not for clients. */
+function statesOf ({ isKnown, recordings }: RoomRecordings): RecordingState[] | null {
+  return isKnown ? recordings.map(({ recordingId, status, revision, startedAt }) => ({ recordingId, status, revision, startedAt: startedAt?.getTime() ?? null })) : null
 }
 
 /** @throws Breach */

@@ -156,6 +156,13 @@ export class StandIn implements Link, Keeper {
     else if (acked === 'taken') this.#flush()
   }
 
+  /** Clients of these kinds know media events and nothing else. */
+  recordings (): void {}
+
+  say (): boolean {
+    return false
+  }
+
   pause (): void {
     this.#held = true
     this.#steer()

@@ -11,6 +11,7 @@ const NOBODY: AttachmentReceiver = { opened () {}, refused () {}, event () {}, s
 /** One peer on the trunk, from its asking on: a tag on the frames that are about it. */
 export class TrunkAttachment implements Attachment {
   readonly peerId: string
+  readonly roomId: string
   readonly #trunk: Trunk
   readonly #remove: (attachment: TrunkAttachment) => void
   #receiver: AttachmentReceiver
@@ -21,8 +22,9 @@ export class TrunkAttachment implements Attachment {
   /** None that a frame can have, until the media server has answered. */
   epoch = -1
 
-  constructor (peerId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: (attachment: TrunkAttachment) => void) {
+  constructor (peerId: string, roomId: string, receiver: AttachmentReceiver, trunk: Trunk, remove: (attachment: TrunkAttachment) => void) {
     this.peerId = peerId
+    this.roomId = roomId
     this.#receiver = receiver
     this.#trunk = trunk
     this.#remove = remove

@@ -107,7 +107,7 @@ class TrunklineServer implements MediaServer {
 
   open ({ peerId, roomId, metadata, key, received, asker, turn, resumeOnly }: OpenRequest, receiver: AttachmentReceiver): Attachment {
     const id = ++this.#asked
-    const attachment = new TrunkAttachment(peerId, receiver, this.#trunk, this.#remove)
+    const attachment = new TrunkAttachment(peerId, roomId, receiver, this.#trunk, this.#remove)
     const current = this.#attachments.get(peerId)
     // Who asks again hears nothing more of what it had; whoever else has the peer does, until the media server decides.
     if (current?.receiver === receiver) {
@@ -192,6 +192,8 @@ class TrunklineServer implements MediaServer {
     this.#attachments.delete(peerId)
     if (!attachment.opened(epoch)) return
     this.#attachments.set(peerId, attachment)
+    const { roomId } = attachment
+    this.#observer.recordings(body.recordings.filter(isRecording).map((recording) => ({ ...toRecording(recording, roomId), roomId })), roomId)
     attachment.receiver.opened(body)
   }
 

@@ -1,8 +1,8 @@
 /** Every reason that there is, as a bit of its own: there are two brakes for each client, most of which never hold. */
-const BITS = { 'trunk full': 1, 'queue full': 2, retiring: 4, owner: 8, 'too many': 16 } as const
+const BITS = { 'trunk full': 1, 'queue full': 2, retiring: 4, owner: 8, 'too many': 16, 'messages full': 32 } as const
 
 /** Why a link is not being read. */
-export type Hold = 'trunk full' | 'queue full' | 'retiring'
+export type Hold = 'trunk full' | 'queue full' | 'messages full' | 'retiring'
 
 /** Pauses and resumes a link for several reasons at once: it is read only while none of them holds. */
 export class Brake<Why extends keyof typeof BITS = Hold> {

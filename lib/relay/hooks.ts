@@ -30,12 +30,20 @@ export interface HookFunctions<Metadata> {
   onUplink: (event: MediaEvent, peer: Peer<Metadata>) => ForwardResult | Promise<ForwardResult>
   /** Each media event from the media server. */
   onDownlink: (event: MediaEvent, peer: Peer<Metadata>) => ForwardResult | Promise<ForwardResult>
-  /** A recording changed state. In order within a room; at least once: when it throws, the media server tells it again. */
-  onRecording: (recording: Recording, room: RoomOfRecording<Metadata>) => void | Promise<void>
+  /** A recording changed state. In order for each recording; at least once: when it throws it is told again, after 1 s and then less and less often. */
+  onRecording: (recording: RecordingChange, room: RoomOfRecording<Metadata>) => void | Promise<void>
+  /** What a client has said to the app itself, on its signaling link: JSON. In order; at most once. */
+  onMessage: (message: unknown, peer: Peer<Metadata>) => void | Promise<void>
   /** Whatever else the media server told. In order within a room; at least once. */
   onNotification: (notification: Notification) => void | Promise<void>
   /** The trunk changed state. */
   onTrunk: (state: TrunkState) => void | Promise<void>
+}
+
+/** A recording, as it stands after one change. */
+export interface RecordingChange extends Recording {
+  /** Names this change, whenever and to whichever process it is told: to know it again by. */
+  readonly id: string
 }
 
 /** Where a recording is being made, and who is there now: perhaps nobody any more. */
@@ -48,12 +56,12 @@ export type HookName = keyof HookFunctions<unknown>
 
 type HookLists<Metadata> = { [Name in HookName]: Array<HookFunctions<Metadata>[Name]> | null }
 
-const NAMES: HookName[] = ['onPeerJoin', 'onPeerLeave', 'onUplink', 'onDownlink', 'onRecording', 'onNotification', 'onTrunk']
+const NAMES: HookName[] = ['onPeerJoin', 'onPeerLeave', 'onUplink', 'onDownlink', 'onMessage', 'onRecording', 'onNotification', 'onTrunk']
 
 /** The app's hooks. A list is null while nobody added to it, so that the hot path tests one pointer. */
 export class Hooks<Metadata> {
   readonly lists: HookLists<Metadata> = {
-    onPeerJoin: null, onPeerLeave: null, onUplink: null, onDownlink: null, onRecording: null, onNotification: null, onTrunk: null
+    onPeerJoin: null, onPeerLeave: null, onUplink: null, onDownlink: null, onMessage: null, onRecording: null, onNotification: null, onTrunk: null
   }
 
   readonly #timeoutMs: number
@@ -78,7 +86,7 @@ export class Hooks<Metadata> {
   }
 
   /** Runs all functions of a hook, one after the other; rejects with the first that throws or takes too long. */
-  async run<Name extends 'onPeerJoin' | 'onRecording' | 'onNotification'> (name: Name, ...given: Parameters<HookFunctions<Metadata>[Name]>): Promise<void> {
+  async run<Name extends 'onPeerJoin' | 'onMessage' | 'onRecording' | 'onNotification'> (name: Name, ...given: Parameters<HookFunctions<Metadata>[Name]>): Promise<void> {
     const list = this.lists[name] as Array<(...args: typeof given) => unknown> | null
     if (list === null) return
     for (const fn of list) await this.#inTime(name, fn(...given))

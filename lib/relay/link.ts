@@ -1,4 +1,5 @@
 import type { OpenAnswer, Status } from './media-server.js'
+import type { RoomRecordings } from './recordings.js'
 
 /** What an end asks of the media server when it comes, or comes back. */
 export interface Asking {
@@ -24,6 +25,8 @@ export interface JoinAnswer extends OpenAnswer {
   roomId: string
   /** For how long the session outlives its link, in milliseconds; 0: it does not. */
   resumeMs: number
+  /** What is being recorded of the room. */
+  recordings: RoomRecordings
 }
 
 /** What a dialect gives the relay for each client: the connection of the moment to the client's end (`lib/dialects`). */
@@ -46,6 +49,10 @@ export interface Link {
   skip (): void
   /** So many media events of the client were received since the session began. */
   ack (received: number): void
+  /** What is being recorded of the room, as it stands from now on. Its kind of client may know nothing of it. */
+  recordings (recordings: RoomRecordings): void
+  /** What the app says to the client, as JSON; false: its kind of client knows nothing of such. */
+  say (json: string): boolean
   /** Stops reading from the client. */
   pause (): void
   resume (): void

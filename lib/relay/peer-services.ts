@@ -3,6 +3,7 @@ import type { DetachedSessions } from './detached.js'
 import type { Hooks } from './hooks.js'
 import type { MediaServer, Status } from './media-server.js'
 import type { LeaveReason, Peer } from './peer.js'
+import type { RoomRecordings } from './recordings.js'
 import type { TokenLifeOptions } from './token-life.js'
 
 export interface PeerLimits {
@@ -29,6 +30,8 @@ export interface PeerServices<Metadata, P extends Peer<Metadata>> {
   /** Those who have no link. */
   readonly detached: DetachedSessions<P>
   trunkIsUp (): boolean
+  /** What is being recorded of a room. */
+  recordingsOf (roomId: string): RoomRecordings
   /** Resolves when the last hook has run of an earlier peer of this id. */
   predecessor (peer: P): Promise<void>
   /** The peer is over while the media server holds its session for another attachment: it is to be told. */

@@ -30,6 +30,10 @@ export class PeerRegistry<Metadata, P extends Peer<Metadata>> implements Peers<M
     return [...this.#byRoom.get(roomId) ?? []]
   }
 
+  hasRoom (roomId: string): boolean {
+    return this.#byRoom.has(roomId)
+  }
+
   [Symbol.iterator] (): Iterator<P> {
     return this.#byId.values()
   }

@@ -10,9 +10,13 @@ import type { Claim, Link } from './link.js'
 import type { MediaServer, MediaServerStats, TrunkState } from './media-server.js'
 import { RESTART } from './peer.js'
 import type { LeaveReason, Peer } from './peer.js'
+import { toMessage } from './messages.js'
 import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
 import { Recall } from './recall.js'
+import { RecordingNews } from './recording-news.js'
+import { Recordings } from './recordings.js'
+import type { RoomRecordings } from './recordings.js'
 import { Refusal, busy } from './refusal.js'
 import type { PeerLimits, PeerServices } from './peer-services.js'
 import { RelayedPeer } from './relayed-peer.js'
@@ -66,8 +70,15 @@ export interface RelayStats {
   shed: number
   /** Peers that ended, by cause. */
   left: Record<string, number>
+  /** Of the app to clients: those that were sent, and those that nobody heard. */
+  messages: { sent: number, unsent: number }
+  /** Rooms whose recordings are remembered; news that wait for `onRecording`; those that came too late to be told. */
+  recordings: { rooms: number, waiting: number, late: number }
   trunk: MediaServerStats & { state: TrunkState['state'] }
 }
+
+/** Rooms without a peer whose recordings are remembered. */
+const IDLE_ROOMS = 1_000
 
 /** Moves media events between the clients' links and the media server: it owns the peers, and what happens to all of them. */
 export class Relay<Metadata> {
@@ -86,6 +97,9 @@ export class Relay<Metadata> {
   /** By peer id: who is over, but for its last hooks. */
   readonly #leaving = new Map<string, Promise<void>>()
   readonly #telling: Telling<Metadata>
+  readonly #recordings: Recordings
+  readonly #recordingNews: RecordingNews<Metadata>
+  readonly #messages = { sent: 0, unsent: 0 }
   #trunk: TrunkState = { state: 'closed' }
   /** Whether nobody is let in any more. */
   #closed = false
@@ -94,6 +108,14 @@ export class Relay<Metadata> {
     this.#options = options
     this.hooks = options.hooks
     this.#telling = new Telling(options.hooks, options.log)
+    this.#recordings = new Recordings({
+      maxIdle: IDLE_ROOMS,
+      isInUse: (roomId) => this.peers.hasRoom(roomId),
+      changed: (roomId) => { for (const peer of this.peers.inRoom(roomId)) peer.recordingsChanged() }
+    })
+    this.#recordingNews = new RecordingNews({
+      hooks: options.hooks, roomOf: (roomId) => ({ id: roomId, peers: this.peers.inRoom(roomId) }), clock: options.clock, log: options.log
+    })
     this.#orphans = new Orphans(options.mediaServer, options.clock, options.limits.peers, () => this.#trunk.state === 'up')
     this.#budget = new MemoryBudget(options.limits.bufferedBytes, () => this.#all)
     this.#detached = new DetachedSessions(options.limits.detachedPeers)
@@ -107,6 +129,7 @@ export class Relay<Metadata> {
       counts: this.#counts,
       detached: this.#detached,
       trunkIsUp: () => this.#trunk.state === 'up',
+      recordingsOf: (roomId) => this.#recordings.of(roomId),
       orphaned: (session, status) => this.#orphans.add(session, status),
       predecessor: ({ id }) => this.#leaving.get(id) ?? Promise.resolve(),
       proven: (peer) => this.#proven(peer),
@@ -122,11 +145,12 @@ export class Relay<Metadata> {
     this.#options.mediaServer.start({
       state: (state) => this.#trunkChanged(state),
       notification: (notification, handled) => this.#telling.notification(notification, handled),
-      recording: (recording, _id, handled) => {
-        const { roomId } = recording
-        this.#telling.recording(recording, () => ({ id: roomId, peers: this.peers.inRoom(roomId) }), handled)
+      recording: (recording, id, handled) => {
+        // Clients first: they wait for no hook.
+        this.#recordings.told(recording)
+        this.#recordingNews.tell({ ...recording, id: id === '' ? `${recording.recordingId}/${recording.revision}` : id }, handled)
       },
-      recordings: () => {}
+      recordings: (recordings, roomId) => this.#recordings.snapshot(recordings, roomId)
     })
   }
 
@@ -177,6 +201,26 @@ export class Relay<Metadata> {
     this.#budget.received(bytes)
   }
 
+  /** What is being recorded of a room, as far as is known. */
+  recordings (roomId: string): RoomRecordings {
+    return this.#recordings.of(roomId)
+  }
+
+  /**
+   * Says something to the clients of a room, or to one. It is said once: who has no link at the moment, or whose kind of client knows
+   * nothing of such, does not hear it.
+   * @returns to how many
+   * @throws MessageError it is not JSON, or too large
+   */
+  tell (to: { peerId: string } | { roomId: string }, message: unknown): number {
+    const json = toMessage(message)
+    const peers = 'peerId' in to ? [this.peers.get(to.peerId)].filter((peer) => peer !== undefined) : this.peers.inRoom(to.roomId)
+    const sent = peers.filter((peer) => peer.tell(json)).length
+    this.#messages.sent += sent
+    this.#messages.unsent += peers.length - sent
+    return sent
+  }
+
   /** Whether there was such a peer. */
   kick (peerId: string, reason: string): boolean {
     const peer = this.peers.get(peerId)
@@ -202,6 +246,8 @@ export class Relay<Metadata> {
       ...this.#budget.measure(),
       shed: this.#budget.shed,
       left: { ...this.#left },
+      messages: { ...this.#messages },
+      recordings: { rooms: this.#recordings.rooms, waiting: this.#recordingNews.waiting, late: this.#recordingNews.late },
       trunk: { state: this.#trunk.state, ...this.#options.mediaServer.stats() }
     }
   }
@@ -221,7 +267,7 @@ export class Relay<Metadata> {
     this.#closed = true
     this.#recall.stop()
     for (const peer of this.#all) this.#letGo(peer)
-    await Promise.all([...this.#leaving.values(), this.#telling.close()])
+    await Promise.all([...this.#leaving.values(), this.#telling.close(), this.#recordingNews.close()])
   }
 
   /** Closes the trunk; hooks that are still running are not waited for. */
@@ -242,6 +288,7 @@ export class Relay<Metadata> {
       this.#recall.start(peers.filter(({ awaitsRecall }) => awaitsRecall))
     } else if (state.state !== 'connecting') {
       this.#recall.stop()
+      this.#recordings.down()
       for (const peer of this.#all) peer.trunkDown()
     }
     this.#telling.trunk(state)
@@ -279,6 +326,7 @@ export class Relay<Metadata> {
   #ended (peer: RelayedPeer<Metadata>, { code, reason, cause }: LeaveReason, left: Promise<void>): void {
     this.peers.delete(peer)
     this.#claims.delete(peer)
+    if (!this.peers.hasRoom(peer.roomId)) this.#recordings.vacated(peer.roomId)
     this.#left[cause] = (this.#left[cause] ?? 0) + 1
     peer.log.info({ code, reason, cause }, 'the peer has left')
     const leaving = Promise.all([this.#leaving.get(peer.id), left]).then(() => {

@@ -153,6 +153,15 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#traffic.forget()
   }
 
+  /** What the app says to the client; whether it is on its way: it is said once, and to nobody whose link is lost. */
+  tell (json: string): boolean {
+    return this.#state !== 'ended' && this.#presence.joined && this.#seat?.link.say(json) === true
+  }
+
+  recordingsChanged (): void {
+    if (this.#state === 'joined') this.#seat?.link.recordings(this.#services.recordingsOf(this.roomId))
+  }
+
   // From what tells the app of it
 
   told (): void {
@@ -210,6 +219,10 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#attachment?.ack(received)
   }
 
+  message (message: unknown, bytes: number): void {
+    if (this.#state !== 'ended' && this.#presence.joined) this.#traffic.message(message, bytes)
+  }
+
   unseated (reason: LeaveReason): void {
     const { mediaServer, limits, clock } = this.#services
     const holdMs = Math.min(mediaServer.resumeMs, limits.resumeMs)
@@ -264,7 +277,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#deadline?.cancel()
     this.#deadline = null
     this.#transition('joined')
-    this.#seat?.link.joined({ ...answer, peerId: this.id, roomId: this.roomId, resumeMs: Math.min(this.#services.mediaServer.resumeMs, this.#services.limits.resumeMs) })
+    const { mediaServer, limits, recordingsOf } = this.#services
+    this.#seat?.link.joined({ ...answer, peerId: this.id, roomId: this.roomId, resumeMs: Math.min(mediaServer.resumeMs, limits.resumeMs), recordings: recordingsOf(this.roomId) })
     if (this.state !== 'ended') this.#presence.join(this.#services.predecessor(this))
   }
 

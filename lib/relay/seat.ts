@@ -8,6 +8,7 @@ export interface Seated {
   uplink (data: Buffer, binary: boolean): void
   uplinkSkip (): void
   uplinkAck (received: number): void
+  message (message: unknown, bytes: number): void
   /** The link is gone. */
   unseated (reason: LeaveReason): void
   /** The link is to end, after what is under way. */
@@ -56,6 +57,11 @@ export class Seat<P extends Seated = Seated> {
   /** The client's end has received so many media events since the session began. */
   ack (received: number): void {
     this.#peer?.uplinkAck(received)
+  }
+
+  /** What the client says to the app. @param bytes of its JSON */
+  message (message: unknown, bytes: number): void {
+    this.#peer?.message(message, bytes)
   }
 
   /** The link is of no more use. */

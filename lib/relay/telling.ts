@@ -1,14 +1,14 @@
 import type { Logger } from '../logger.js'
 import { logThrown } from '../logger.js'
-import type { Hooks, RoomOfRecording } from './hooks.js'
-import type { Notification, Recording, TrunkState } from './media-server.js'
+import type { Hooks } from './hooks.js'
+import type { Notification, TrunkState } from './media-server.js'
 
 /** Notifications that wait for the app's hooks at most; what comes beyond is left with the media server. */
 const MAX_NOTIFICATIONS = 1_000
 /** States of the trunk that wait for the app's hooks at most. */
 const MAX_TRUNK_STATES = 100
 
-/** What the app is told that is about no peer: one at a time for each room, and the states of the trunk in their order. */
+/** What the app is told that is about no peer, and no recording: one at a time for each room, and the states of the trunk in their order. */
 export class Telling<Metadata> {
   readonly #hooks: Hooks<Metadata>
   readonly #log: Logger
@@ -40,11 +40,6 @@ export class Telling<Metadata> {
   /** @param handled called once the app has dealt with it */
   notification (notification: Notification, handled: () => void): void {
     this.#tell(notification.roomId, handled, 'onNotification', () => this.#hooks.run('onNotification', notification))
-  }
-
-  /** @param room as it is when the app's turn comes */
-  recording (recording: Recording, room: () => RoomOfRecording<Metadata>, handled: () => void): void {
-    this.#tell(recording.roomId, handled, 'onRecording', () => this.#hooks.run('onRecording', recording, room()))
   }
 
   /** Begins nothing more that might take long: the media server will tell it again. Resolves after the last hook. */

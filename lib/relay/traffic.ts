@@ -5,6 +5,7 @@ import type { Hooks } from './hooks.js'
 import { Lane } from './lane.js'
 import type { LaneTarget } from './lane.js'
 import type { Attachment } from './media-server.js'
+import { MessageLine } from './message-line.js'
 import type { LeaveReason, Peer } from './peer.js'
 import type { PeerLimits } from './peer-services.js'
 import type { Seat } from './seat.js'
@@ -102,12 +103,19 @@ class Downward<Metadata> implements LaneTarget {
   drained (): void {}
 }
 
-/** One peer's media events, both ways through the hooks: what is under way here belongs to the attachment of the moment. */
+/**
+ * One peer's media events, both ways through the hooks: what is under way here belongs to the attachment of the moment. And what its
+ * client says to the app itself, which belongs to nobody else.
+ */
 export class Traffic<Metadata> {
   readonly #peer: Peer<Metadata>
   readonly #ends: TrafficEnds
   readonly #up: Lane<Metadata>
   readonly #down: Lane<Metadata>
+  readonly #hooks: Hooks<Metadata>
+  readonly #limits: PeerLimits
+  /** Null while the client has said nothing. */
+  #messages: MessageLine<Metadata> | null = null
   /** Whether what the media server still sends is left to the session's ends: the link is about to go. */
   #deaf = false
   /** Whether the app has been told of the peer: nothing moves before. */
@@ -116,13 +124,15 @@ export class Traffic<Metadata> {
   constructor (peer: Peer<Metadata>, ends: TrafficEnds, hooks: Hooks<Metadata>, limits: PeerLimits, counts: TrafficCounts) {
     this.#peer = peer
     this.#ends = ends
+    this.#hooks = hooks
+    this.#limits = limits
     this.#up = new Lane('onUplink', peer, hooks, new Upward(this, ends, counts), limits.uplinkQueueBytes)
     this.#down = new Lane('onDownlink', peer, hooks, new Downward(this, ends, counts), limits.downlinkQueueBytes)
   }
 
   /** Bytes that wait for hooks. */
   get bufferedBytes (): number {
-    return this.#up.bytes + this.#down.bytes
+    return this.#up.bytes + this.#down.bytes + (this.#messages?.bytes ?? 0)
   }
 
   /** Another link is here, and hears what comes down. */
@@ -134,6 +144,19 @@ export class Traffic<Metadata> {
     this.#isOpen = true
     this.#up.open()
     this.#down.open()
+    this.#messages?.open()
+  }
+
+  /** The client says something to the app. @param bytes of its JSON */
+  message (message: unknown, bytes: number): void {
+    if (this.#hooks.lists.onMessage === null) return
+    this.#messages ??= new MessageLine(this.#peer, this.#hooks, {
+      full: () => this.#ends.seat?.brake.hold('messages full'),
+      drained: () => this.#ends.seat?.brake.release('messages full'),
+      failed: (error) => this.failed(error)
+    }, this.#limits.uplinkQueueBytes)
+    this.#messages.push(message, bytes)
+    if (this.#isOpen) this.#messages.open()
   }
 
   uplink (data: Buffer, binary: boolean): void {
@@ -190,7 +213,7 @@ export class Traffic<Metadata> {
 
   /** Forgets what waits. Resolves when no hook is running any more. */
   async close (): Promise<void> {
-    await Promise.all([this.#up.close(), this.#down.close()])
+    await Promise.all([this.#up.close(), this.#down.close(), this.#messages?.close()])
   }
 
   /** The trunk has taken the last one, and no more for now. */

@@ -27,6 +27,18 @@ export interface ResumeRequest {
 export type ClientControl =
   | { type: 'join', id: number, version: number, client?: string, token?: string, resume?: ResumeRequest }
   | { type: 'leave' }
+  /** To the app, as `message` to the client: at most once, and of no more than `MESSAGE_BYTES` of JSON. */
+  | { type: 'message', message: unknown }
+
+/** What a client is told of a recording: no more than what its light needs. */
+export interface RecordingState {
+  recordingId: string
+  status: 'active' | 'finished' | 'available' | 'failed'
+  /** Grows with each change. */
+  revision: number
+  /** Milliseconds since 1970; null: not known. */
+  startedAt: number | null
+}
 
 export interface Joined {
   type: 'joined'
@@ -45,6 +57,8 @@ export interface Joined {
   heartbeatMs: number
   /** For how long a session outlives its link. 0: it does not. */
   resumeWindowMs: number
+  /** Of the room, as they stand; null: not known now. */
+  recordings: RecordingState[] | null
 }
 
 /** What the backend says. */
@@ -55,11 +69,18 @@ export type BackendControl =
   | { type: 'ping' }
   /** Nothing that is sent now arrives; `rejoin` follows when it does again. */
   | { type: 'trunk', state: 'down' }
+  /** Those of the room, as they stand from now on; null: not known now. */
+  | { type: 'recordings', recordings: RecordingState[] | null }
+  /** From the app. */
+  | { type: 'message', message: unknown }
   /** The link is closed soon, or the client is not let in now: come back, and not before so many milliseconds have passed. */
   | { type: 'draining', afterMs: number }
 
 /** The longest that `draining` may keep a client away, in milliseconds: what is more counts as this. */
 export const LONGEST_AWAY_MS = 5 * 60_000
+
+/** Bytes of what app and client may say to each other at most, as JSON. */
+export const MESSAGE_BYTES = 64 * 1024
 
 /** What a binary message carries. */
 export type LinkMessage =
@@ -73,6 +94,11 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 export function controlMessage (control: ClientControl | BackendControl): Uint8Array {
   return prefixed(CONTROL, encoder.encode(JSON.stringify(control)))
+}
+
+/** @param json what the app, or the client, says */
+export function appMessage (json: string): Uint8Array {
+  return prefixed(CONTROL, encoder.encode(`{"type":"message","message":${json}}`))
 }
 
 export function binaryEventMessage (data: Uint8Array): Uint8Array {

@@ -31,8 +31,8 @@ export class EndpointAttachment {
     this.trunk.send(frame('ack', received, this.#peerId, this.epoch))
   }
 
-  opened (answer: Omit<Opened, 'recordings'>): void {
-    this.trunk.send(frame('opened', { ...answer, recordings: [] }, this.#peerId, this.epoch))
+  opened (answer: Opened): void {
+    this.trunk.send(frame('opened', answer, this.#peerId, this.epoch))
   }
 
   close ({ code, reason }: { code: number, reason: string }): void {

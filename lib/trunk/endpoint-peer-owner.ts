@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Pins } from '../pins.js'
 import type { EndLimits } from '../session/end.js'
+import type { Recording } from './schema.js'
 
 /** What a peer of the endpoint (`endpoint-peer.ts`) is given, and what it tells. */
 
@@ -47,6 +48,8 @@ export interface EndpointPeerOwner {
   readonly session: SessionOptions
   /** Of all peers. */
   readonly pins: Pins
+  /** Recordings of its room, as they stand. */
+  recordings (): Recording[]
   /** The peer is over. */
   gone (): void
   /** So many bytes are kept from now on. */

@@ -252,7 +252,7 @@ export class EndpointPeer<Metadata = unknown> extends EventEmitter<EndpointPeerE
     const windowBytes = session.windowMs === 0 ? 0 : session.windowBytes
     if (!this.#end.attach({ received, windowBytes })) return false
     this.#state = 'attached'
-    this.#at.opened({ id, key: this.#key, resumed, received: this.#end.received, windowBytes })
+    this.#at.opened({ id, key: this.#key, resumed, received: this.#end.received, windowBytes, recordings: this.#owner.recordings() })
     return true
   }
 

@@ -14,8 +14,9 @@ import type { EndpointPeer } from './endpoint-peer.js'
 import { UNAVAILABLE, judge, refuse } from './gate.js'
 import { Notices } from './notices.js'
 import type { Notice } from './notices.js'
+import { RoomRecordings } from './room-recordings.js'
 import { SUBPROTOCOL, VERSION, frame } from './schema.js'
-import type { Bodies, Frame } from './schema.js'
+import type { Bodies, Frame, Notification } from './schema.js'
 import { Sessions } from './sessions.js'
 
 /** The media server's side of the trunk: what a media server in Node needs to be reached by Trunkline (PROTOCOL.md). */
@@ -88,7 +89,7 @@ interface TrunkOfBackend {
   backendId: string | null
   hello: Timer | null
   /** Notifications that it has not been told yet, oldest first: sent as it takes them. */
-  backlog: string[]
+  backlog: Notification[]
 }
 
 /** Accepts trunks on any HTTP server's upgrades, and holds the peers that come over them. */
@@ -98,6 +99,7 @@ export class Endpoint<Metadata = unknown> {
   readonly #trunks = new Set<TrunkOfBackend>()
   readonly #sessions: Sessions<Metadata>
   readonly #notices: Notices
+  readonly #recordings = new RoomRecordings()
   readonly #dropped: Record<string, number> = {}
   #closed = false
   #emptied: (() => void) | null = null
@@ -124,7 +126,7 @@ export class Endpoint<Metadata = unknown> {
     }
     const { resumeWindowMs, windowBytes, windowEvents, sessionBytes } = this.#options
     this.#sessions = new Sessions({
-      ...this.#options, session: { windowMs: resumeWindowMs, windowBytes, limits: { ...endLimits({ windowEvents }), keptBytes: sessionBytes } }
+      ...this.#options, recordings: (roomId) => this.#recordings.of(roomId), session: { windowMs: resumeWindowMs, windowBytes, limits: { ...endLimits({ windowEvents }), keptBytes: sessionBytes } }
     })
     this.#notices = new Notices(this.#options.clock)
     this.#server = new WebSocketServer({
@@ -152,12 +154,14 @@ export class Endpoint<Metadata = unknown> {
 
   /**
    * Tells the backends something that is no media event. It is kept until one of them has handled it, and told again to
-   * every trunk that comes meanwhile; at most 10 000 are kept, then the oldest is forgotten.
+   * every trunk that comes meanwhile; at most 10 000 are kept, then the oldest is forgotten. What it says of a recording is also told with
+   * each peer that comes into its room, so that clients know what is being recorded: of a room the latest 64.
    * @returns the id by which it is acknowledged
    * @throws NoticeError it could not be told: a payload that is not JSON, or of more than 64 KiB, say
    */
   notify (notice: Notice): string {
     const kept = this.#notices.add(notice)
+    if (kept.recording !== null) this.#recordings.told(kept.recording)
     const there = [...this.#trunks].filter(({ backendId }) => backendId !== null)
     const concerned = there.filter(({ channel }) => [...this.#sessions.on(channel)].some(({ roomId }) => roomId === notice.roomId))
     for (const trunk of concerned.length > 0 ? concerned : there.slice(0, 1)) {
@@ -254,7 +258,7 @@ export class Endpoint<Metadata = unknown> {
     trunk.channel.limitWindow(windowBytes)
     trunk.channel.startHeartbeat(heartbeatMs)
     trunk.channel.send(frame('welcome', { version: VERSION, serverId, maxMessageBytes: this.#options.maxMessageBytes, heartbeatMs, resumeWindowMs, windowBytes: Math.max(trunkWindowBytes, MIN_WINDOW_BYTES) }))
-    trunk.backlog = [...this.#notices.ids()]
+    trunk.backlog = [...this.#notices]
     this.#tell(trunk)
   }
 

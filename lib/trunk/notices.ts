@@ -47,23 +47,26 @@ export class Notices {
     return this.#kept.size
   }
 
-  ids (): Iterable<string> {
-    return this.#kept.keys()
+  [Symbol.iterator] (): Iterator<Notification> {
+    return this.#kept.values()
   }
 
   /** Adds to what a trunk has yet to be told; how much that is. No longer than what is kept, since the rest is forgotten. */
-  queue (backlog: string[], { id }: Notification): number {
+  queue (backlog: Notification[], kept: Notification): number {
     if (backlog.length >= MAX_KEPT) backlog.shift()
-    return backlog.push(id)
+    return backlog.push(kept)
   }
 
-  /** Sends from a backlog, oldest first, what nobody has handled meanwhile, until `send` says that there is no more room. */
-  tell (backlog: string[], send: (kept: Notification) => boolean): void {
+  /**
+   * Sends from a backlog, oldest first, until `send` says that there is no more room: what nobody has handled meanwhile, and what became of
+   * recordings, which is news to the clients of each backend.
+   */
+  tell (backlog: Notification[], send: (kept: Notification) => boolean): void {
     let told = 0
     let hasRoom = true
     while (told < backlog.length && hasRoom) {
-      const kept = this.#kept.get(backlog[told++]!)
-      if (kept !== undefined) hasRoom = send(kept)
+      const next = backlog[told++]!
+      if (next.recording !== null || this.#kept.has(next.id)) hasRoom = send(next)
     }
     backlog.splice(0, told)
   }

@@ -12,11 +12,13 @@ import { EndpointPeer } from './endpoint-peer.js'
 import { EndpointRefusal } from './endpoint-refusal.js'
 import type { SessionOptions } from './endpoint-peer-owner.js'
 import { frame } from './schema.js'
-import type { Bodies } from './schema.js'
+import type { Bodies, Recording } from './schema.js'
 
 export interface SessionsOptions<Metadata> {
   onPeer: (peer: EndpointPeer<Metadata>) => void | Promise<void>
   session: SessionOptions
+  /** Of a room, as they stand. */
+  recordings: (roomId: string) => Recording[]
   /** Milliseconds for `onPeer`. */
   openMs: number
   /** Peers at once at most. */
@@ -103,13 +105,15 @@ export class Sessions<Metadata> {
   }
 
   #make (trunk: Channel, id: string, asked: Bodies['open'], metadata: Metadata): EndpointPeer<Metadata> {
-    const { clock, session, log } = this.#options
+    const { clock, session, recordings, log } = this.#options
+    const { roomId } = asked
     const peer = new EndpointPeer<Metadata>({
-      id, roomId: asked.roomId, metadata, key: randomBytes(18).toString('base64url'), asked
+      id, roomId, metadata, key: randomBytes(18).toString('base64url'), asked
     }, trunk, this.#nextEpoch(), {
       clock,
       session,
       pins: this.#pins,
+      recordings: () => recordings(roomId),
       gone: () => { if (this.#peers.get(id) === peer) this.#peers.delete(id) },
       received: (bytes) => this.budget.received(bytes),
       failed: (error) => logThrown(log, error, 'a listener of a peer failed', { peerId: id })

@@ -39,7 +39,7 @@ t.test('of a client without an end of its own, while the media server cannot be 
   // The second is one more than may be kept alive for nothing.
   for (let i = 0; i < 2; i++) standIn.uplink(oneOfMany(), true)
   t.equal(sent.length, 0)
-  standIn.joined({ key: 'k', resumed: false, received: 0, windowBytes: 1_000, peerId: 'p', roomId: 'r', resumeMs: 0 })
+  standIn.joined({ key: 'k', resumed: false, received: 0, windowBytes: 1_000, peerId: 'p', roomId: 'r', resumeMs: 0, recordings: { isKnown: false, revision: 0, recordings: [] } })
   t.same(sent.map(kept), [2 * EVENT_BYTES, 2 * EVENT_BYTES])
 })
 
@@ -70,6 +70,7 @@ t.test('of what a media server forwards from one client to another', async (t) =
     session: { windowMs: 1_000, windowBytes: 1_000, limits: { windowEvents: 512, keptBytes: 10_000, keptEvents: 100 } },
     pins: new Pins(2 * READ_BYTES),
     received () {},
+    recordings: () => [],
     gone () {},
     failed () {}
   }

@@ -99,7 +99,8 @@ export class JanusServer implements MediaServer {
     this.#news = new KeptNews<Recording>({
       hook: 'onRecording',
       attempts: Infinity,
-      tell: (recording, id, handled) => this.#observer.recording(recording, id, handled),
+      // Not by the number, which another process uses for another.
+      tell: (recording, _number, handled) => this.#observer.recording(recording, '', handled),
       describe: ({ recordingId, status }) => ({ recordingId, status }),
       clock,
       log

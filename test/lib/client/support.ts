@@ -37,6 +37,7 @@ export function answerTo ({ id, resume }: Join, given: Partial<Joined> = {}): Jo
     id,
     peerId: resume?.peerId ?? 'peer',
     roomId: 'room',
+    recordings: null,
     key: 'key',
     resumed: resume !== undefined,
     received: 0,

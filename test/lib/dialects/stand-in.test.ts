@@ -26,7 +26,7 @@ function standIn (estate: Estate | null): Heard & { link: StandIn } {
   return { ...heard, link }
 }
 
-const ANSWER = { peerId: 'p', roomId: 'r', resumeMs: 1_000, windowBytes: 1_000 }
+const ANSWER = { peerId: 'p', roomId: 'r', resumeMs: 1_000, windowBytes: 1_000, recordings: { isKnown: false, revision: 0, recordings: [] } }
 const REPLACED = { code: 4409, reason: 'moved' }
 
 t.test('the end of a session goes from link to link, and nothing late of the one before gets into it', async (t) => {

@@ -197,6 +197,8 @@ class ModelLink implements Link {
   }
 
   skip (): void {}
+  recordings (): void {}
+  say (): boolean { return true }
   ack (): void {}
   pause (): void {}
   resume (): void {}

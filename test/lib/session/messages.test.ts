@@ -12,6 +12,7 @@ const count = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 127, 128, 2 ** 31, 2 
 
 /** As JSON makes objects. */
 const plain = { noNullPrototype: true }
+const recording = fc.record({ recordingId: anyText, status: fc.constantFrom('active' as const, 'finished' as const, 'available' as const, 'failed' as const), revision: count, startedAt: fc.option(count) }, plain)
 const controls: fc.Arbitrary<ClientControl | BackendControl> = fc.oneof(
   fc.record({
     type: fc.constant('join' as const),
@@ -31,8 +32,11 @@ const controls: fc.Arbitrary<ClientControl | BackendControl> = fc.oneof(
     received: count,
     windowBytes: count,
     heartbeatMs: count,
-    resumeWindowMs: count
+    resumeWindowMs: count,
+    recordings: fc.option(fc.array(recording))
   }, plain),
+  fc.record({ type: fc.constant('recordings' as const), recordings: fc.option(fc.array(recording)) }, plain),
+  fc.record({ type: fc.constant('message' as const), message: fc.jsonValue({ noUnicodeString: false }) }, plain),
   fc.constantFrom({ type: 'leave' as const }, { type: 'ping' as const }, { type: 'trunk' as const, state: 'down' as const }),
   fc.record({ type: fc.constant('rejoin' as const), reason: fc.constantFrom('trunk' as const, 'token' as const) }, plain)
 )

@@ -26,7 +26,7 @@ async function start (t: Test, driver: Partial<JanusOptions> | ((server: FakeVid
     recordingPollMs: 100,
     retry: { baseMs: 1, maxMs: 5 },
     ...typeof driver === 'function' ? driver(server) : driver
-  }), { hooks: { onRecording: (recording) => told.push(recording) }, ...options })
+  }), { hooks: { onRecording: ({ id, ...recording }) => told.push(recording) }, ...options })
   await trunkState(stage.app, 'up')
   return { ...stage, server, told: () => told.next() }
 }
