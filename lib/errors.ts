@@ -81,6 +81,9 @@ export const RoomModeError = createError<[string, string, string]>(
 export const ControlUnsupportedError = createError<[string, string]>(
   'TRK_ERR_CONTROL_UNSUPPORTED', "the driver '%s' cannot %s: use another one, or what the media server itself offers", 501)
 
+/** Nothing has been asked of the media server. */
+export const ControlArgumentError = createError<[string, string]>('TRK_ERR_CONTROL_ARGUMENT', "'%s' cannot be asked of the media server: it must be %s", 500, TypeError)
+
 export const ControlUnauthorizedError = createError<[string, string]>(
   'TRK_ERR_CONTROL_UNAUTHORIZED', '%s: the media server does not accept the token of its control API (%s): check mediaServer.apiToken', 502)
 
