@@ -1,27 +1,25 @@
 import { fullJitter } from '../backoff.js'
 import { systemClock } from '../clock.js'
-import type { Clock, Timer } from '../clock.js'
+import type { Clock } from '../clock.js'
 import { CloseCode, mayReconnect } from '../close-codes.js'
 import { DEFAULT_END_LIMITS } from '../session/end.js'
-import { ACK, BINARY_EVENT, CONTROL, LONGEST_AWAY_MS, SKIP, controlMessage } from '../session/messages.js'
+import { ACK, BINARY_EVENT, CONTROL, SKIP, controlMessage } from '../session/messages.js'
 import type { Joined, RecordingState } from '../session/messages.js'
 import { toAppMessage } from './app-message.js'
 import { NO_STATUS } from './attempt.js'
 import type { Attempt, AttemptObserver } from './attempt.js'
+import { Comeback } from './comeback.js'
 import { Emitter } from './emitter.js'
 import { over } from './errors.js'
 import type { Incoming } from './incoming.js'
 import { pageNetwork } from './network.js'
 import { openerOf } from './opener.js'
-import type { LinkEvents, LinkOptions, LinkState, Network, ReconnectPolicy } from './options.js'
+import type { LinkEvents, LinkOptions, LinkState, Network } from './options.js'
 import { Recordings } from './recording-light.js'
 import type { RecordingLight } from './recording-light.js'
 import { Session } from './session.js'
 import { follow } from './states.js'
 import { Tokens } from './tokens.js'
-
-/** What stands for a retry that waits for the network instead of for a time. */
-const HELD: Timer = { cancel () {} }
 
 /**
  * A client's link to the backend, which outlives its sockets: each media event is delivered once and in order, whatever is
@@ -34,7 +32,7 @@ export class Link {
   readonly #options: LinkOptions
   readonly #clock: Clock
   readonly #network: Network
-  readonly #reconnect: ReconnectPolicy
+  readonly #comeback: Comeback
   readonly #tokens: Tokens
   readonly #session: Session
   readonly #recordings = new Recordings()
@@ -43,11 +41,6 @@ export class Link {
   #destroyed = false
   #open: ReturnType<typeof openerOf> | null = null
   #attempt: Attempt | null = null
-  /** Attempts since the last that came to be joined. */
-  #attempts = 0
-  #retry: Timer | null = null
-  /** When the backend wants the client back, on the link's clock; null: it has not said. */
-  #backAt: number | null = null
   #forgetToken = (): void => {}
   #unwatch = (): void => {}
   #trunkDown = false
@@ -62,7 +55,7 @@ export class Link {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#network = options.network ?? pageNetwork
-    this.#reconnect = options.reconnect ?? fullJitter(300, 5_000)
+    this.#comeback = new Comeback(options.reconnect ?? fullJitter(300, 5_000), this.#clock)
     this.#tokens = new Tokens(options.token, this.#clock, options.tokenMs ?? 10_000)
     this.#session = new Session({ ...DEFAULT_END_LIMITS, ...options.limits }, this.#clock)
   }
@@ -109,7 +102,7 @@ export class Link {
     if (this.#state !== 'idle' && this.#state !== 'leaved') return
     this.#open = openerOf(this.#options, this.#clock)
     this.#turn(() => {
-      this.#attempts = 0
+      this.#comeback.succeeded()
       this.#transition('initializing')
       this.#unwatch = this.#network.watch({
         online: () => this.#turn(() => this.#online()),
@@ -183,10 +176,8 @@ export class Link {
 
   /** Begins an attempt, as soon as there is a network. */
   #try (): void {
-    this.#retry?.cancel()
-    this.#backAt = null
-    this.#retry = this.#network.online ? null : HELD
-    if (this.#retry === null) this.#ask()
+    this.#comeback.begin(this.#network.online)
+    if (!this.#comeback.waits) this.#ask()
   }
 
   /** Asks the backend to take the client in: on the socket that there is, or else on a new one. */
@@ -250,8 +241,7 @@ export class Link {
         this.#emitter.emit('message', control.message)
         break
       case 'draining':
-        // Null, for one, is what JSON makes of a number that is none.
-        if (typeof control.afterMs === 'number' && control.afterMs >= 0) this.#backAt = this.#clock.now() + Math.min(control.afterMs, LONGEST_AWAY_MS)
+        this.#comeback.invited(control.afterMs)
     }
   }
 
@@ -267,7 +257,7 @@ export class Link {
     }
     const { peerId, roomId, heartbeatMs, recordings } = answer
     this.#recordings.are(recordings)
-    this.#attempts = 0
+    this.#comeback.succeeded()
     this.#tokens.accepted()
     attempt.answered(heartbeatMs)
     this.#transition('joined')
@@ -281,7 +271,7 @@ export class Link {
   #lost (code: number, reason: string): void {
     if (code === CloseCode.mediaServerReset) this.#session.forget()
     const again = mayReconnect(code) || (code === CloseCode.notAuthenticated && this.#tokens.renew(this.#attempt?.inUse))
-    const delayMs = again ? this.#reconnect.delayMs(this.#attempts++) : null
+    const delayMs = again ? this.#comeback.failed() : null
     if (delayMs === null) {
       this.#stop(code, reason)
       this.#transition('failed')
@@ -290,16 +280,7 @@ export class Link {
     }
     this.#letGo(CloseCode.relinking, reason)
     if (this.#state === 'joined') this.#transition(this.#network.online ? 'reinitializing' : 'waitingNetwork')
-    if (this.#state !== 'waitingNetwork') this.#retry = this.#clock.after(this.#appointmentMs ?? delayMs, () => this.#turn(() => this.#try()))
-  }
-
-  /** Milliseconds until the backend wants the client back; null: there is no such time, or no more. */
-  get #appointmentMs (): number | null {
-    if (this.#backAt === null) return null
-    const ms = this.#backAt - this.#clock.now()
-    // At once only after a link that worked: whoever sends clients away without a pause would have them back without one.
-    // A clock that was set back must not keep it away.
-    return ms > 0 ? Math.min(ms, LONGEST_AWAY_MS) : this.#attempts === 1 ? 0 : null
+    if (this.#state !== 'waitingNetwork') this.#comeback.plan(delayMs, () => this.#turn(() => this.#try()))
   }
 
   #online (): void {
@@ -318,7 +299,7 @@ export class Link {
   /** The page or the network is back: nothing that was waited for by the clock is worth waiting for. */
   #wake (): void {
     if (this.#attempt?.dead === true) this.#lost(NO_STATUS, 'silent for too long')
-    if (this.#retry !== null && (this.#appointmentMs ?? 0) <= 0) this.#try()
+    if (this.#comeback.waits && this.#comeback.isWelcome) this.#try()
   }
 
   #leave (): void {
@@ -339,10 +320,10 @@ export class Link {
 
   /** Whatever is under way towards the backend is given up: before anything new begins, and so that nothing late is heard. */
   #letGo (code: number, reason?: string): void {
-    this.#retry?.cancel()
+    this.#comeback.cancel()
     this.#forgetToken()
     this.#attempt?.letGo(code, reason)
-    this.#attempt = this.#retry = null
+    this.#attempt = null
     this.#session.detach()
     this.#recordings.lost()
   }
