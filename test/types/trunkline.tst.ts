@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
 import trunkline, { janus } from 'trunkline'
-import type { AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, MediaServerControl, Peer, Recording, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
+import type { AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, MediaServerControl, Peer, Recording, RecordingChange, Room, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
 import { CloseCode, Link, mayReconnect } from 'trunkline/client'
 import type { LinkState, SocketConstructor } from 'trunkline/client'
 import { createEndpoint } from 'trunkline/media-server'
@@ -28,7 +28,7 @@ test('the app\'s metadata flows into every hook', () => {
   })
   app.trunkline.addHook('onPeerLeave', (_peer, { cause }) => { expect<'kicked'>().type.toBeAssignableTo<typeof cause>() })
   app.trunkline.addHook('onRecording', (recording, room) => {
-    expect(recording).type.toBe<Recording>()
+    expect(recording).type.toBe<RecordingChange>()
     expect(room.peers).type.toBe<ReadonlyArray<Peer<{ userId: string }>>>()
   })
   app.trunkline.addHook('onTrunk', (state) => { expect(state).type.toBe<TrunkState>() })
@@ -89,12 +89,48 @@ test('the client', () => {
     expect(resumed).type.toBe<boolean>()
   })
   link.on('failed', ({ code }) => { expect(code).type.toBe<number>() })
-  expect(link.on).type.not.toBeCallableWith('message', () => {})
+  expect(link.on).type.not.toBeCallableWith('messages', () => {})
   expect(link.send).type.not.toBeCallableWith({})
 })
 
 test('revoking goes by the app\'s metadata', () => {
   expect(app.trunkline.revoke((peer) => peer.metadata.userId === 'x')).type.toBe<number>()
+})
+
+test('rooms at the media server', () => {
+  expect(app.trunkline.rooms.create()).type.toBe<Promise<Room>>()
+  expect(app.trunkline.rooms.create).type.toBeCallableWith({ roomId: 'r', maxPeers: 4, subscribeMode: 'manual' })
+  expect(app.trunkline.rooms.create).type.not.toBeCallableWith({ subscribeMode: 'sometimes' })
+  expect(app.trunkline.rooms.list()).type.toBe<Promise<Room[]>>()
+  expect(app.trunkline.removePeer('r', 'p')).type.toBe<Promise<void>>()
+  expect(app.trunkline.subscribe).type.toBeCallableWith('r', 'p', ['q'])
+})
+
+test('what app and clients say to each other', () => {
+  expect(app.trunkline.send('p', { any: ['json'] })).type.toBe<number>()
+  expect(app.trunkline.broadcast('r', null)).type.toBe<number>()
+  app.trunkline.addHook('onMessage', (message, peer) => {
+    expect(message).type.toBe<unknown>()
+    expect(peer.metadata.userId).type.toBe<string>()
+  })
+  const link = new Link({ url: '/signaling' })
+  link.on('message', (message) => { expect(message).type.toBe<unknown>() })
+  expect(link.sendMessage({ hand: 'raised' })).type.toBe<boolean>()
+})
+
+test('the recording light', () => {
+  const link = new Link({ url: '/signaling' })
+  link.on('recordings', (light, [first]) => {
+    expect(light).type.toBe<'on' | 'off' | 'unknown'>()
+    expect(first!.startedAt).type.toBe<number | null>()
+    expect(first).type.not.toHaveProperty('file')
+  })
+  expect(app.trunkline.recordings('r').isKnown).type.toBe<boolean>()
+  app.trunkline.addHook('onRecording', ({ id, status }, room) => {
+    expect(id).type.toBe<string>()
+    expect(status).type.toBe<Recording['status']>()
+    expect(room.peers[0]!.metadata.userId).type.toBe<string>()
+  })
 })
 
 test('recordings', () => {
