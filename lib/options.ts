@@ -98,6 +98,9 @@ const ServerSchema = Type.Object({
   headers: Type.Optional(Type.Record(Type.String(), Type.String())),
   encoding: Type.Optional(Type.Enum(['protobuf', 'json'], { wanted: "must be 'protobuf' or 'json'" })),
   messageBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 30 })),
+  apiUrl: Type.Optional(Type.String({ pattern: '^https?://', wanted: 'must be a URL that begins with http:// or https://' })),
+  apiToken: Type.Optional(Type.Unknown()),
+  requestMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })),
   retry: Type.Optional(Type.Object({
     baseMs: Type.Optional(Type.Integer({ minimum: 1 })), maxMs: Type.Optional(Type.Integer({ minimum: 1 }))
   }, { additionalProperties: false }))
@@ -156,13 +159,23 @@ function checkMediaServer (mediaServer: unknown): void {
   if (typeof mediaServer !== 'object' || mediaServer === null) throw new OptionError('mediaServer', "must be { url: 'ws://...', token }, or a driver")
   if (typeof (mediaServer as { create?: unknown }).create === 'function') return
   checkData(mediaServer as Record<string, unknown>, ServerSchema, 'mediaServer.')
-  checkAddress(mediaServer as Address, ['token'])
+  checkAddress(mediaServer as Address, ['token', 'apiToken'])
+  checkApiUrl(mediaServer as { apiUrl?: string })
 }
 
 /** Where a media server is, and what lets us in. */
 interface Address {
   url: string
   headers?: Record<string, string>
+}
+
+/** Nothing of it may get lost: what a query or a password in it were to say is said by nobody. */
+function checkApiUrl ({ apiUrl }: { apiUrl?: string }): void {
+  if (apiUrl === undefined) return
+  const url = URL.canParse(apiUrl) ? new URL(apiUrl) : null
+  if (url === null || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw new OptionError('mediaServer.apiUrl', "must be a URL such as 'http://host:port/', without a query, and without a password: that is mediaServer.apiToken")
+  }
 }
 
 /** What the schema of a driver cannot say. @param secrets names of options that are a secret, or a function that answers one */

@@ -9,6 +9,7 @@ import { SUBPROTOCOL, SUBPROTOCOL_JSON, frame } from '../trunk/schema.js'
 import type { Bodies, Frame, Recording as RecordingBody } from '../trunk/schema.js'
 import { Trunk } from '../trunk/trunk.js'
 import { withoutSecrets } from '../secrets.js'
+import { RestControl } from './rest/rest-control.js'
 import { HeldSessions } from './held-sessions.js'
 import { TrunkAttachment } from './trunk-attachment.js'
 
@@ -18,7 +19,7 @@ export interface TrunklineServerOptions {
   url: string
   /** Sent as `Authorization: Bearer`; a function is asked anew at each connection. */
   token?: string | (() => string | Promise<string>)
-  /** Certificate authorities for `wss://` beside the system's own, in PEM. */
+  /** Certificate authorities for `wss://` and `https://` beside the system's own, in PEM. */
   ca?: string | Buffer | Array<string | Buffer>
   /** Further headers of the upgrade. */
   headers?: Record<string, string>
@@ -26,6 +27,15 @@ export interface TrunklineServerOptions {
   encoding?: 'protobuf' | 'json'
   /** Bytes of one message on the trunk at most, default 1 MiB. */
   messageBytes?: number
+  /**
+   * Where its REST API is, by which `app.trunkline.rooms` and the like are done: `http://` or `https://`, with the path that it is below.
+   * Default: as `url`, with `http` for `ws`, and the path `/`.
+   */
+  apiUrl?: string
+  /** Sent as `Authorization: Bearer`; a function is asked anew at each request. Default: `token`. */
+  apiToken?: string | (() => string | Promise<string>)
+  /** For a request to it, being sent again included, in milliseconds; default 10 000. */
+  requestMs?: number
   /** Backoff with full jitter, default `{ baseMs: 250, maxMs: 5000 }`. */
   retry?: { baseMs?: number, maxMs?: number }
   /** @internal For tests. */
@@ -36,6 +46,8 @@ export interface TrunklineServerOptions {
 
 /** From the first step of an attempt to connect to the media server's welcome, in milliseconds. */
 const HANDSHAKE_MS = 10_000
+/** For a request to its control API, in milliseconds. */
+const REQUEST_MS = 10_000
 /** Askings that the media server may leave unanswered. */
 const MAX_UNANSWERED = 65_536
 
@@ -46,6 +58,7 @@ export function trunklineServer (options: TrunklineServerOptions): Driver {
 
 class TrunklineServer implements MediaServer {
   readonly address: string
+  readonly control: RestControl
   readonly #trunk: Trunk
   readonly #log: Logger
   readonly #received: (bytes: number) => void
@@ -64,7 +77,16 @@ class TrunklineServer implements MediaServer {
     this.#log = log
     this.#received = received
     this.address = withoutSecrets(options.url)
-    const { token = '' } = options
+    const { token = '', apiToken = token } = options
+    this.control = new RestControl({
+      url: options.apiUrl ?? apiUrlOf(options.url),
+      token: typeof apiToken === 'function' ? apiToken : () => apiToken,
+      ca: options.ca,
+      requestMs: options.requestMs ?? REQUEST_MS,
+      clock,
+      log,
+      random: options.random
+    })
     this.#trunk = new Trunk({
       url: options.url,
       token: typeof token === 'function' ? token : () => token,
@@ -132,8 +154,8 @@ class TrunklineServer implements MediaServer {
     return { sockets: this.#trunk.sockets, ...this.#trunk.stats, dropped: { ...this.#dropped } }
   }
 
-  stop (): Promise<void> {
-    return this.#trunk.stop()
+  async stop (): Promise<void> {
+    await Promise.all([this.#trunk.stop(), this.control.close()])
   }
 
   #receive (received: Frame): void {
@@ -234,6 +256,11 @@ class TrunklineServer implements MediaServer {
       attachments.clear()
     }
   }
+}
+
+/** Where the control API is unless the app says: a name and a password in it are not for HTTP, which has the token. */
+function apiUrlOf (url: string): string {
+  return new URL('/', url).href.replace(/^ws/, 'http')
 }
 
 /** What is dropped for having crossed something on its way. */
