@@ -108,7 +108,7 @@ export const RecordingFailedError = createError<[string, string]>('TRK_ERR_RECOR
 
 // Who comes in
 
-export const AdmitError = createError<[string]>('TRK_ERR_ADMIT', 'admit() cannot let anybody in: %s', 500, TypeError)
+export const AdmitError = createError<[string]>('TRK_ERR_ADMIT', 'admit() cannot let the client in: %s', 500, TypeError)
 
 export const AdmitGoneError = createError<[]>('TRK_ERR_ADMIT_GONE', 'the client was gone before it was let in: nothing is left of it', 499)
 
@@ -120,6 +120,14 @@ export const TicketError = createError<[string]>('TRK_ERR_TICKET', 'not a ticket
 export const TicketExpiredError = createError<[]>('TRK_ERR_TICKET_EXPIRED', 'the ticket has expired: ask admit() for another', 401)
 
 export const TicketVoidError = createError<[]>('TRK_ERR_TICKET_VOID', 'the ticket is void: its peer was removed, or has been let in by a newer one', 401)
+
+export const TicketStoreError = createError<[string, { cause: unknown }?]>('TRK_ERR_TICKET_STORE', 'the store of the tickets %s: see that it works, clients come back until it does', 503)
+
+export const TicketStoreFullError = createError<[number]>(
+  'TRK_ERR_TICKET_STORE_FULL', 'tickets of %d peers are remembered, and no more fit: give tickets() a shorter lifeMs, or a store of your own', 503)
+
+export const AdmitBusyError = createError<[number]>(
+  'TRK_ERR_ADMIT_BUSY', 'the media server is being asked to let in %d clients, and no more may wait: try again later', 503)
 
 // App messages
 

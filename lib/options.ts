@@ -111,7 +111,7 @@ const BY_HAND = ['authenticate', 'mediaServer', 'hooks', 'clock']
 
 /**
  * The settings, with every default in place.
- * @throws AuthenticateMissingError
+ * @throws AuthenticateMissingError clients are to come by way of this backend
  * @throws UnknownOptionError with the nearest option that there is
  * @throws OptionError a value that cannot be
  */
@@ -119,8 +119,8 @@ export function checkOptions (options: Record<string, unknown>): Settings {
   const data = Object.fromEntries(Object.entries(options).filter(([name, value]) => !BY_HAND.includes(name) && value !== undefined))
   // First of all, since a name that is misspelled is often that of an option that is then missing.
   refuseUnknown(data, OptionsSchema, '', BY_HAND)
-  if (options.authenticate === undefined) throw new AuthenticateMissingError()
-  if (typeof options.authenticate !== 'function') throw new OptionError('authenticate', 'must be a function')
+  if (options.authenticate === undefined && options.mode !== 'direct') throw new AuthenticateMissingError()
+  if (options.authenticate !== undefined && typeof options.authenticate !== 'function') throw new OptionError('authenticate', 'must be a function')
   checkMediaServer(options.mediaServer)
   const { hooks, clock } = options
   if (clock !== undefined && typeof (clock as { after?: unknown } | null)?.after !== 'function') throw new OptionError('clock', 'must have the functions now, after and every')
@@ -129,6 +129,7 @@ export function checkOptions (options: Record<string, unknown>): Settings {
   const settings = Value.Default(OptionsSchema, structuredClone(data))
   refuseInvalid(settings, OptionsSchema, '')
   checkOrigins((settings as Settings).origins)
+  checkPublicUrl((settings as Settings).publicUrl)
   return settings as Settings
 }
 
@@ -153,6 +154,12 @@ function checkOrigins (origins: Settings['origins']): void {
       throw new OptionError('origins', `has '${origin}', which no browser sends: ${written === null ? "write it with its scheme, as 'https://app.example'" : origin.includes('*') ? 'name each one, there are no patterns' : `write '${written}'`}`)
     }
   }
+}
+
+/** Paths are appended to it, and clients are told it. */
+function checkPublicUrl (publicUrl: string | undefined): void {
+  if (publicUrl === undefined) return
+  if (!URL.canParse(publicUrl) || /[?#@\s]/.test(publicUrl)) throw new OptionError('publicUrl', "must be a URL such as 'wss://api.example', without a query, a fragment or a name")
 }
 
 function checkMediaServer (mediaServer: unknown): void {

@@ -68,6 +68,7 @@ export function addClientRoute<Metadata> (app: FastifyInstance, url: string, dia
       const protocols = protocolsOf(request)
       try {
         if (admission.closed !== null) throw admission.closed
+        if (settings.mode === 'direct') throw new Refusal(CloseCode.forbidden, 403, 'clients connect to the media server themselves: ask for admittance')
         checkOrigin(request, settings.origins)
         if (dialect.credentials(protocols) === 'upgrade') identities.set(request, await admitUpgrade(request))
       } catch (error) {

@@ -11,18 +11,21 @@ import { fishjamDialect } from '../lib/dialects/fishjam.js'
 import { janusDialect } from '../lib/dialects/janus.js'
 import { trunklineDialect } from '../lib/dialects/trunkline.js'
 import { Drain } from '../lib/drain.js'
-import { CompressionError, NamespaceTakenError, NotAtRootError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
+import { CompressionError, ModeError, NamespaceTakenError, NotAtRootError, OptionError, PayloadTooLargeError, RouteTakenError } from '../lib/errors.js'
 import { trunklineServer } from '../lib/media-servers/trunkline.js'
 import type { TrunklineServerOptions } from '../lib/media-servers/trunkline.js'
 import { checkOptions } from '../lib/options.js'
 import type { DialectOptions, DrainOptions, HeartbeatOptions, LimitOptions, ResumeOptions, Settings, TokenOptions } from '../lib/options.js'
 import { Admission } from '../lib/relay/admission.js'
-import type { AdmissionStats, Authenticate } from '../lib/relay/admission.js'
+import type { AdmissionStats, Authenticate, Identity } from '../lib/relay/admission.js'
+import { Admittances } from '../lib/relay/admittance.js'
+import type { AdmitOptions, DirectPeer } from '../lib/relay/admittance.js'
 import { AppControl } from '../lib/relay/app-control.js'
 import type { Rooms } from '../lib/relay/app-control.js'
+import type { Admittance } from '../lib/relay/control.js'
 import { Hooks } from '../lib/relay/hooks.js'
 import type { HookFunctions, HookName } from '../lib/relay/hooks.js'
-import type { Driver, Recording, TrunkState } from '../lib/relay/media-server.js'
+import type { Driver, MediaServer, Recording, TrunkState } from '../lib/relay/media-server.js'
 import type { Peer } from '../lib/relay/peer.js'
 import type { Peers } from '../lib/relay/peers.js'
 import { PINNED_PART, Pins } from '../lib/pins.js'
@@ -30,6 +33,9 @@ import type { RoomRecordings } from '../lib/relay/recordings.js'
 import { Refusals } from '../lib/relay/refusals.js'
 import { Relay } from '../lib/relay/relay.js'
 import type { RelayStats } from '../lib/relay/relay.js'
+import { Removal } from '../lib/relay/removal.js'
+import { deskOf, tickets as makeTickets } from '../lib/tickets/tickets.js'
+import type { TicketOptions, Tickets as TicketsOf } from '../lib/tickets/tickets.js'
 import { addClientRoute } from './client-route.js'
 import type { RouteContext } from './client-route.js'
 import { drainOnClose } from './closing.js'
@@ -48,14 +54,20 @@ export interface TrunklineTypes {}
 /** The metadata that `authenticate` answers: as `TrunklineTypes` says, else unknown. */
 export type AppMetadata = TrunklineTypes extends { metadata: infer Metadata } ? Metadata : unknown
 
-export interface TrunklineOptions<Metadata = AppMetadata> {
+export type TrunklineOptions<Metadata = AppMetadata> = CommonOptions<Metadata> & (
+  {
+    mode?: 'relay' | 'direct'
+    /** Says who a client is, or throws. Nobody gets in without it. Where `mode` is `direct` it is not used. */
+    authenticate: Authenticate<FastifyRequest, Metadata>
+  } |
+  { mode: 'direct', authenticate?: Authenticate<FastifyRequest, Metadata> }
+)
+
+export interface CommonOptions<Metadata> {
   /** Where the media server is and how it is let in to, or a driver. */
   mediaServer: TrunklineServerOptions | Driver
-  /** Says who a client is, or throws. Nobody gets in without it. */
-  authenticate: Authenticate<FastifyRequest, Metadata>
   hooks?: Partial<HookFunctions<Metadata>>
   path?: string
-  mode?: 'relay' | 'direct'
   publicUrl?: string
   dialects?: DialectOptions[]
   origins?: '*' | string[]
@@ -101,6 +113,22 @@ export interface Trunkline<Metadata = AppMetadata> {
   addHook<Name extends HookName> (name: Name, fn: HookFunctions<Metadata>[Name]): this
   readonly peers: Peers<Metadata>
   readonly trunk: TrunkState
+  /**
+   * Lets a client in: what it needs to connect, by way of this backend or, where `mode` is `direct`, to the media server itself. Without
+   * a `peerId` it is a new one. Of two admittances for one peer the one that is used last is good; `kick`, `revoke` and `removePeer`
+   * make all of a peer void. `subject` and `expiresAt` are nothing to a media server.
+   * @throws AdmitError `authenticate` is not `tickets()`, or the client cannot be let in as is said: too much metadata, say
+   * @throws AdmitGoneError the client was gone meanwhile, and so is what was made for it
+   * @throws AdmitBusyError, RoomNotFoundError, RoomFullError, RoomModeError and what `rooms` throws: with `mode: 'direct'` only
+   */
+  admit (who: Identity<Metadata>, how?: AdmitOptions<FastifyRequest>): Promise<Admittance>
+  /**
+   * Lets a client in that is to connect to the media server itself: `admit()` does so too, and is there in both modes.
+   * @throws ModeError the option `mode` is not `direct`
+   * @throws AdmitError, AdmitBusyError
+   * @throws RoomNotFoundError, RoomFullError, RoomModeError
+   */
+  addPeer (roomId: string, peer?: DirectPeer): Promise<Admittance>
   /** Ends a peer with 4410; whether there was one. */
   kick (peerId: string, reason?: string): boolean
   /**
@@ -201,7 +229,10 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     trunkQueueBytes: limits.trunkQueueBytes,
     trunkHoldMs: settings.trunkHoldMs
   })
-  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate, limits, clock)
+  if (settings.mode === 'direct') checkDirect(driver, mediaServer)
+  if (settings.mode === 'direct' && options.authenticate !== undefined) app.log.info("authenticate is not used: clients connect to the media server themselves (mode: 'direct')")
+  // Its routes let nobody in: it is never asked.
+  const admission = new Admission<FastifyRequest, AppMetadata>(options.authenticate ?? (() => { throw new ModeError('authenticate') }), limits, clock)
   const relay = new Relay({
     mediaServer,
     hooks,
@@ -224,6 +255,12 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     mode: settings.mode,
     kick: (roomId, peerId) => relay.peers.get(peerId)?.roomId === roomId && relay.kick(peerId, 'removed')
   })
+  const paths = new Map<string, string>()
+  const desk = settings.mode === 'relay' ? deskOf<AppMetadata>(options.authenticate) : null
+  const admittances = new Admittances<AppMetadata>({
+    mode: settings.mode, control, driver: driver.name, issue: desk === null ? null : async (identity) => await desk.issue(identity), publicUrl: settings.publicUrl, paths, clock, log: app.log
+  })
+  const removal = new Removal<AppMetadata>({ relay, control, desk, log: app.log })
 
   app.decorate(namespace, {
     addHook (name, fn) {
@@ -232,11 +269,13 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     },
     peers: relay.peers,
     get trunk () { return relay.trunk },
-    kick: (peerId, reason = 'removed') => relay.kick(peerId, reason),
-    revoke: (isConcerned, reason = 'revoked') => relay.revoke(isConcerned, reason),
+    admit: (who, how) => admittances.admit(who, how),
+    addPeer: (roomId, peer) => admittances.addPeer(roomId, peer),
+    kick: (peerId, reason = 'removed') => removal.kick(peerId, reason),
+    revoke: (isConcerned, reason = 'revoked') => removal.revoke(isConcerned, reason),
     drain: () => drain.run(),
     rooms: control.rooms,
-    removePeer: (roomId, peerId) => control.removePeer(roomId, peerId),
+    removePeer: (roomId, peerId) => removal.removePeer(roomId, peerId),
     subscribe: (roomId, peerId, origins) => control.subscribe(roomId, peerId, origins),
     startRecording: (roomId) => control.startRecording(roomId),
     stopRecording: (roomId) => control.stopRecording(roomId),
@@ -251,6 +290,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
   // Before @fastify/websocket adds its own: that one closes clients without a code, and the first to close wins.
   drainOnClose(app, drain, settings)
   app.addHook('onReady', async () => relay.start())
+  const shut = desk?.open(clock)
+  if (shut !== undefined) app.addHook('onClose', async () => shut())
   const isBroughtByApp = app.hasDecorator('websocketServer')
   await bringWebsocket(app, settings)
   keepTokensPrivate(app)
@@ -266,6 +307,7 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     if (app.hasRoute({ method: 'GET', url: app.prefix + url })) throw new RouteTakenError(app.prefix + url, name)
     addClientRoute(app, url, dialect, context)
     routes.push(app.prefix + url)
+    if (!paths.has(name)) paths.set(name, app.prefix + (dialect.base?.(url) ?? url))
   }
   for (const inlet of mediaServer.inlets ?? []) {
     if (app.hasRoute({ method: 'GET', url: app.prefix + inlet.path })) throw new RouteTakenError(app.prefix + inlet.path, inlet.subprotocol)
@@ -273,6 +315,11 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     routes.push(app.prefix + inlet.path)
   }
   app.addHook('onReady', async () => refuseProxies(app, routes, isBroughtByApp))
+}
+
+/** @throws OptionError nobody could be let in */
+function checkDirect ({ name }: Driver, { control }: MediaServer): void {
+  if (control?.addPeer === undefined) throw new OptionError('mode', `cannot be 'direct': the driver '${name}' cannot let clients in that connect to the media server themselves`)
 }
 
 /** Registers @fastify/websocket unless the app has; then it must not undo our bounds. */
@@ -297,6 +344,16 @@ const trunkline: FastifyPluginAsync<TrunklineOptions> = fp(plugin, { fastify: '5
 
 export default trunkline
 
+/** Of the app's metadata. */
+export type Tickets = TicketsOf<AppMetadata>
+
+/**
+ * For the option `authenticate`: lets in whoever shows a ticket that `admit()` has issued, a JWT that says which peer its client is.
+ * @throws OptionError
+ * @throws UnknownOptionError
+ */
+export const tickets: (options?: TicketOptions) => Tickets = makeTickets
+
 export { CloseCode } from '../lib/close-codes.js'
 export type { Clock, Timer } from '../lib/clock.js'
 export type { Logger } from '../lib/logger.js'
@@ -311,6 +368,10 @@ export type {
   Accepted, Attachment, AttachmentReceiver, Driver, DriverContext, MediaServer, MediaServerObserver, MediaServerStats, Notification, OpenAnswer,
   OpenRequest, Recording, Status, TrunkState
 } from '../lib/relay/media-server.js'
+export type { TicketClaims } from '../lib/tickets/desk.js'
+export type { TicketStore } from '../lib/tickets/store.js'
+export type { TicketOptions, TicketSecret } from '../lib/tickets/tickets.js'
+export type { AdmitOptions, AskingRequest, DirectPeer } from '../lib/relay/admittance.js'
 export type { Rooms } from '../lib/relay/app-control.js'
 export type { Admittance, MediaServerControl, PeerRequest, Room, RoomPeer, RoomRequest } from '../lib/relay/control.js'
 export type { Flow, Inlet } from '../lib/relay/inlet.js'

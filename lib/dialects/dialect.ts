@@ -11,6 +11,8 @@ export interface Dialect {
   readonly name: string
   /** Where its clients connect, unless the options say otherwise; `path` is the option of that name. */
   route (path: string): string
+  /** What its clients take for their URL, where they find the route themselves: that of the route, less what they append. */
+  base? (route: string): string
   /**
    * Whether a client shows who it is with the upgrade, or in its first message. `protocols` are the subprotocols that it
    * offers.

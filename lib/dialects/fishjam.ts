@@ -10,13 +10,17 @@ import type { Dialect, Door } from './dialect.js'
 import { StandIn } from './stand-in.js'
 import type { Wire } from './stand-in.js'
 
+/** What these clients append to the URL that they are given. */
+const ROUTE = '/socket/peer/websocket'
+
 /**
  * Clients of the Jellyfish and Fishjam family, unchanged from npm (PROTOCOL.md, "Fishjam clients"): binary protobuf
  * envelopes, the token in the first one, and close reasons that they know by heart.
  */
 export const fishjamDialect: Dialect = {
   name: 'fishjam',
-  route: () => '/socket/peer/websocket',
+  route: () => ROUTE,
+  base: (route) => route.endsWith(ROUTE) ? route.slice(0, -ROUTE.length) : route,
   credentials: () => 'first message',
   refusesByCode: () => false,
   accept (socket, door) {

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.js'
 import { CloseCode } from '../close-codes.js'
 import { HookTimeoutError, IdentityError } from '../errors.js'
 import { isId } from '../ids.js'
-import { Refusal, busy, notAuthenticated, refusalOf } from './refusal.js'
+import { EXPIRED, Refusal, busy, notAuthenticated, refusalOf } from './refusal.js'
 import { Turnstile } from './turnstile.js'
 import type { TurnstileLimits, TurnstileStats, Visitor } from './turnstile.js'
 
@@ -110,7 +110,7 @@ export class Admission<Request, Metadata> {
       throw error instanceof Refusal ? error : leftAlone(error)
     }
     try {
-      return check(await this.#ask(request, credentials, visitor), this.#clock.now())
+      return checkIdentity<Metadata>(await this.#ask(request, credentials, visitor), this.#clock.now(), BY_AUTHENTICATE)
     } catch (error) {
       throw refusalOf(error)
     }
@@ -177,7 +177,20 @@ function leftAlone (cause?: unknown): Refusal {
   return new Refusal(CloseCode.goingAway, 503, 'the client is gone', cause)
 }
 
-function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metadata> {
+/** What to throw where an identity is not one that can be used. */
+export interface Complaints {
+  broken (why: string): Error
+  expired (): Error
+}
+
+const BY_AUTHENTICATE: Complaints = {
+  // A mistake of the app, not of the client: a 5xx, with the explanation in the log.
+  broken: (why) => busy('try again later', new IdentityError(why)),
+  expired: () => notAuthenticated(EXPIRED)
+}
+
+/** An identity that the app has given, with its defaults in place; what is wrong with it is thrown as `complaints` says. */
+export function checkIdentity<Metadata> (identity: unknown, now: number, { broken, expired }: Complaints): CheckedIdentity<Metadata> {
   if (typeof identity !== 'object' || identity === null) throw broken(`it is ${identity === null ? 'null' : typeof identity}, not an object; throw to refuse`)
   const { roomId, peerId = null, subject = null, metadata, expiresAt } = identity as Record<string, unknown>
   for (const name of Object.keys(identity)) {
@@ -199,12 +212,7 @@ function check<Metadata> (identity: unknown, now: number): CheckedIdentity<Metad
   if (expiry !== null) {
     if (Number.isNaN(expiry.getTime())) throw broken('expiresAt is no date')
     if (typeof expiresAt === 'number' && expiresAt < SURELY_SECONDS) throw broken('expiresAt is in milliseconds, and this looks like seconds')
-    if (expiry.getTime() <= now) throw notAuthenticated('expired token')
+    if (expiry.getTime() <= now) throw expired()
   }
   return { peerId, subject: subject ?? peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
-}
-
-/** A mistake of the app, not of the client: a 5xx, with the explanation in the log. */
-function broken (why: string): Error {
-  return busy('try again later', new IdentityError(why))
 }

@@ -35,6 +35,10 @@ if (process.argv[2] === 'storm') {
   await import('./storm/main.js')
   process.exit()
 }
+if (process.argv[2] === 'tickets') {
+  await import('./tickets/main.js')
+  process.exit()
+}
 
 let options: Options
 try {

@@ -9,11 +9,12 @@ export interface Options {
   only: string | null
 }
 
-export const USAGE = `usage: npm run bench -- [fairness | janus | storm | docs] [--quick] [--rounds N] [--json FILE] [--profile DIR] [--only SECTION]
+export const USAGE = `usage: npm run bench -- [fairness | janus | storm | tickets | docs] [--quick] [--rounds N] [--json FILE] [--profile DIR] [--only SECTION]
 
   fairness        what a peer that floods, freezes or reads slowly costs the others; else all parts, this one in short
   janus           what a request to Janus costs, beside a relay of janode: parts stub, trickle and janus; installs janode for itself
   storm           how thousands come back at once; it has options of its own
+  tickets         what it costs to check a ticket, beside a plain HMAC-SHA256; --quick alone
   docs FILE       draw the plots and write the figures of the papers from what a run of all parts has left in FILE
   --quick         a look of a minute
   --rounds N      rounds of all variants, 1 to 100
