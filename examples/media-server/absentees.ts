@@ -1,16 +1,11 @@
+import { systemTiming, type Timing } from './timing.js'
+
 /** When something last came from a client over its media transport, by `performance.now()`; -Infinity: nothing has yet. */
 export interface Heard {
   /** RTP: whoever publishes sends it all the time, be it silence or a black picture. */
   readonly media: number
   /** STUN requests, which a browser goes on sending in any case. */
   readonly stun: number
-}
-
-/** Where time comes from. */
-export interface Timing {
-  /** Milliseconds, from the same beginning as those of `Heard`. */
-  now (): number
-  every (ms: number, fn: () => void): { cancel (): void }
 }
 
 export const LOOK_MS = 250
@@ -22,25 +17,17 @@ export const MEDIA_LOOKS = 7
 /** The same for who was sending nothing: a browser's STUN requests are 2.7 s apart. */
 export const STUN_LOOKS = 30
 
-const systemTiming: Timing = {
-  now: () => performance.now(),
-  every (ms, fn) {
-    const timer = setInterval(fn, ms)
-    return { cancel: () => { clearInterval(timer) } }
-  }
-}
-
 /**
  * Clients whose signaling is lost. The media of one that has only lost its signaling goes on; where it stops as well there
  * is nobody who could come back, and the others need not look at a frozen picture for as long as a session is held.
  */
 export class Absentees<Client> {
   readonly #gone: (client: Client) => void
-  readonly #timing: Timing
+  readonly #timing: Pick<Timing, 'now' | 'every'>
   readonly #absences = new Map<Client, Absence>()
   #timer: { cancel (): void } | undefined
 
-  constructor (gone: (client: Client) => void, timing: Timing = systemTiming) {
+  constructor (gone: (client: Client) => void, timing: Pick<Timing, 'now' | 'every'> = systemTiming) {
     this.#gone = gone
     this.#timing = timing
   }

@@ -270,7 +270,7 @@ export class Participant {
     for (const [id, source] of current) {
       if (this.#published.has(id)) continue
       const metadataJson = metadata.get(id) ?? ''
-      started.push({ id, endpointId: this.id, kind: source.kind, metadataJson, forwarder: new Forwarder(source) })
+      started.push({ id, endpointId: this.id, kind: source.kind, metadataJson, source, forwarder: new Forwarder(source) })
     }
     for (const track of ended) {
       this.#published.delete(track.id)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Room } from '../../../examples/media-server/room.js'
+import { MAX_ORIGINS, Room, TooManyOriginsError } from '../../../examples/media-server/room.js'
 import { FakeClient, settle, step } from './fake-client.js'
 
 t.test('a newcomer hears who is there, the others of it, and then of its tracks', async (t) => {
@@ -68,6 +68,43 @@ t.test('a client that comes again under its id is a new one', async (t) => {
   a.publish('video')
   await settle(a, b)
   t.same([...b.ready], ['a:video0'])
+})
+
+t.test('in a room with manual subscriptions each gets what it is subscribed to, whenever that was said', async (t) => {
+  const room = new Room('manual')
+  const [a, b] = [new FakeClient(room, 'a'), new FakeClient(room, 'b')]
+  room.subscribe('c', ['a'])
+  a.publish('audio')
+  b.publish('audio')
+  await settle(a, b)
+  t.same([[...a.ready], [...b.ready]], [[], []])
+  room.subscribe('b', ['a', 'c', 'b'])
+  const c = new FakeClient(room, 'c')
+  c.publish('video')
+  await settle(a, b, c)
+  t.same([a, b, c].map(({ ready }) => [...ready].sort()), [[], ['a:audio0', 'c:video0'], ['a:audio0']])
+  room.subscribe('b', ['a'])
+  room.subscribe('c', ['b'])
+  a.publish('video')
+  await settle(a, b, c)
+  t.same([a, b, c].map(({ ready }) => [...ready].sort()), [
+    [], ['a:audio0', 'a:video1', 'c:video0'], ['a:audio0', 'a:video1', 'b:audio0']
+  ], 'beside what was said before')
+  t.ok(a.remote.has('c'), 'who is there is told to everybody')
+  room.leave(c.participant)
+  room.unsubscribe('c')
+  const again = new FakeClient(room, 'c')
+  await settle(a, b, again)
+  t.same([...again.ready], [])
+  for (const client of [a, b, c, again]) t.same(client.failures, [])
+})
+
+t.test('nobody is subscribed to any number of others', async (t) => {
+  const room = new Room('manual')
+  const some = (n: number, from = 0): string[] => Array.from({ length: n }, (_, i) => String(from + i))
+  room.subscribe('a', some(MAX_ORIGINS))
+  room.subscribe('a', some(MAX_ORIGINS))
+  t.throws(() => { room.subscribe('a', some(1, MAX_ORIGINS)) }, TooManyOriginsError)
 })
 
 const anyAction = fc.record({

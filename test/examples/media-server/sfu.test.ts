@@ -1,49 +1,20 @@
-import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { ManualClock } from 'trunkline/testing'
 import { LOOK_MS, MEDIA_LOOKS } from '../../../examples/media-server/absentees.js'
-import { decodeServerEvent, encodePeerEvent, type PeerEvent } from '../../../examples/media-server/media-events.js'
 import type { ConnectionEnd } from '../../../examples/media-server/participant.js'
-import { MAX_PEERS, RoomFullError, Sfu, type Peer } from '../../../examples/media-server/sfu.js'
+import { MAX_PEERS, Rooms } from '../../../examples/media-server/rooms.js'
+import { Sfu } from '../../../examples/media-server/sfu.js'
 import { FakeConnection } from './fake-client.js'
-
-class FakePeer extends EventEmitter implements Peer {
-  readonly id: string
-  readonly roomId: string
-  readonly sent: string[] = []
-  ended: [number, string] | undefined
-
-  constructor (id: string, roomId = 'room') {
-    super()
-    this.id = id
-    this.roomId = roomId
-  }
-
-  send (data: Uint8Array): void {
-    const event = decodeServerEvent(data)
-    this.sent.push('endpointId' in event ? `${event.type} ${event.endpointId}` : event.type)
-  }
-
-  close (code: number, reason: string): void {
-    this.ended = [code, reason]
-  }
-
-  async go (): Promise<void> {
-    this.emit('close', {})
-    await Promise.resolve()
-  }
-
-  say (event: PeerEvent): void {
-    this.emit('mediaEvent', Buffer.from(encodePeerEvent(event)), true)
-  }
-}
+import { FakePeer } from './fake-peer.js'
 
 function setUp () {
   const connections: FakeConnection[] = []
   const ends: Array<(end: ConnectionEnd) => void> = []
   const errors: unknown[] = []
   const timing = new ManualClock(0)
+  const rooms = new Rooms(() => {}, timing)
   const sfu = new Sfu({
+    rooms,
     timing,
     connect (onEnd) {
       const connection = new FakeConnection()
@@ -59,7 +30,7 @@ function setUp () {
     peer.say({ type: 'connect', metadataJson: '{}' })
     return peer
   }
-  return { sfu, timing, connections, ends, errors, come }
+  return { sfu, rooms, timing, connections, ends, errors, come }
 }
 
 t.test('peers of one room hear of each other, those of another do not', async (t) => {
@@ -88,7 +59,7 @@ t.test('garbage ends its author; nobody else notices', async (t) => {
 })
 
 t.test('a peer that comes again takes the place of the one before, in either order', async (t) => {
-  const { sfu, come } = setUp()
+  const { rooms, come } = setUp()
   const a = come('a')
   const first = come('b')
   await first.go()
@@ -102,7 +73,7 @@ t.test('a peer that comes again takes the place of the one before, in either ord
   t.equal(second.sent.length, 1, 'the one before is no longer listened to')
   await third.go()
   await a.go()
-  t.equal(sfu.rooms, 0)
+  t.equal(rooms.size, 0)
 })
 
 t.test('a client that disconnects may stay, and connect again', async (t) => {
@@ -174,17 +145,17 @@ t.test('nobody is looked at who is over, or was never in the room', async (t) =>
 t.test('a room takes so many peers and not one more', async (t) => {
   const { sfu, come } = setUp()
   const peers = Array.from({ length: MAX_PEERS }, (_, i) => come(String(i)))
-  t.throws(() => { sfu.accept(new FakePeer('more')) }, RoomFullError)
+  t.throws(() => { sfu.accept(new FakePeer('more')) }, { name: 'EndpointRefusal', code: 1013 })
   t.doesNotThrow(() => { sfu.accept(new FakePeer('0')) }, 'one that comes again is none more')
   await peers[1]?.go()
   t.doesNotThrow(() => { sfu.accept(new FakePeer('more')) })
 })
 
 t.test('close ends every client\'s media', async (t) => {
-  const { sfu, come, connections } = setUp()
+  const { sfu, rooms, come, connections } = setUp()
   come('a')
   come('b', 'elsewhere')
   sfu.close()
   t.ok(connections.every(({ closed }) => closed))
-  t.equal(sfu.rooms, 0)
+  t.equal(rooms.size, 0)
 })
