@@ -5,7 +5,12 @@ import type { Kind, Source } from './forwarder.js'
 import { retimed, SteadyTime } from './steady-time.js'
 import type { Timing } from './timing.js'
 
-/** Packets that are held at most until it is known which tracks the file has. */
+/**
+ * How long packets are held, in milliseconds, so that they are in the order of their times whichever track they are of: a key
+ * frame begins a cluster, and what is from before it werift would leave out.
+ */
+const HOLD_MS = 500
+/** Packets that are held at most. */
 export const MAX_HELD_PACKETS = 2_000
 /** How long werift may take for the end of a file, in milliseconds. */
 const END_MS = 2_000
@@ -38,7 +43,8 @@ export class WebmTake {
   readonly #timing: Timing
   readonly #beganAt: number
   readonly #inputs = new Map<Kind, Input>()
-  #held: Held[] | undefined = []
+  /** In the order of their times. */
+  readonly #held: Held[] = []
   #recorder: MediaRecorder | undefined
   #ended: ((end: { duration: number, durationElement: Uint8Array }) => void) | undefined
   #packets = 0
@@ -79,15 +85,14 @@ export class WebmTake {
     this.#recorder = new MediaRecorder({
       stream, tracks: [...this.#inputs.values()].map(({ track }) => track), width: 640, height: 480, disableLipSync: true, disableNtp: true
     })
-    const held = this.#held ?? []
-    this.#held = undefined
-    for (const { input, packet, ms } of held) this.#record(input, packet, ms)
+    this.#release()
   }
 
   /** Takes nothing more. @returns how long it is, in milliseconds, and what the file needs at its beginning */
   async end (): Promise<{ durationMs: number, patches: Array<{ at: number, bytes: Uint8Array }> }> {
     this.cancel()
     this.begin()
+    for (const held of this.#held.splice(0)) this.#record(held)
     const recorder = this.#recorder!
     const ended = new Promise<{ duration: number, durationElement: Uint8Array }>((resolve) => { this.#ended = resolve })
     // It would wait for five seconds for the file that it has been given none of.
@@ -113,12 +118,21 @@ export class WebmTake {
   #take (input: Input, packet: RtpPacket): void {
     this.#packets++
     const ms = input.time.at(packet.header.timestamp, this.#timing.now() - this.#beganAt)
-    if (this.#held === undefined) return this.#record(input, packet, ms)
-    this.#held.push({ input, packet: packet.clone(), ms })
+    let place = this.#held.length
+    while (place > 0 && this.#held[place - 1]!.ms > ms) place--
+    this.#held.splice(place, 0, { input, packet, ms })
     if (this.#held.length >= MAX_HELD_PACKETS) this.begin()
+    if (this.#recorder !== undefined) this.#release()
   }
 
-  #record (input: Input, packet: RtpPacket, ms: number): void {
+  #release (): void {
+    const until = this.#timing.now() - this.#beganAt - HOLD_MS
+    let old = 0
+    while (old < this.#held.length && (this.#held[old]!.ms < until || this.#held.length - old >= MAX_HELD_PACKETS)) old++
+    for (const held of this.#held.splice(0, old)) this.#record(held)
+  }
+
+  #record ({ input, packet, ms }: Held): void {
     const { kind, track } = input
     if (!input.isBegun) {
       input.isBegun = true
