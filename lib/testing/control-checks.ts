@@ -15,6 +15,8 @@ export interface ControlSubject {
   oddIds?: readonly string[]
   /** Whether `maxPeers` is told again. Default: it is. */
   tellsMaxPeers?: boolean
+  /** As which kind of client peers are added. Default: `trunkline`. */
+  dialect?: string
 }
 
 export interface ControlPeer {
@@ -75,11 +77,11 @@ export const controlChecks: readonly ControlCheck[] = [
   },
   {
     name: 'of a room that there is not, everything says so',
-    async run ({ control, freshId = randomUUID }) {
+    async run ({ control, freshId = randomUUID, dialect = 'trunkline' }) {
       const roomId = freshId()
       const asked = [
         control.getRoom(roomId), control.deleteRoom(roomId), control.removePeer(roomId, 'nobody'), control.startRecording?.(roomId), control.stopRecording?.(roomId),
-        control.subscribe?.(roomId, 'nobody', []), control.addPeer?.({ roomId, peerId: 'nobody', metadata: null, dialect: 'trunkline' })
+        control.subscribe?.(roomId, 'nobody', []), control.addPeer?.({ roomId, peerId: 'nobody', metadata: null, dialect })
       ]
       await Promise.all(asked.map(async (promise) => { if (promise !== undefined) await rejects(promise, 'TRK_ERR_ROOM_NOT_FOUND') }))
       assert.equal((await control.listRooms()).some(({ id }) => id === roomId), false, 'none of it has made the room')
@@ -202,11 +204,11 @@ export const controlChecks: readonly ControlCheck[] = [
     name: 'a peer that is added is expected with its metadata, counts for maxPeers, and can be removed',
     needs: 'addPeer',
     async run (subject) {
-      const { control } = subject
+      const { control, dialect = 'trunkline' } = subject
       if (control.addPeer === undefined) return
       await withRooms(subject, async (roomId) => {
         await control.createRoom({ roomId, maxPeers: 1 })
-        const request = { roomId, peerId: 'p/1 🎥', metadata: { name: 'Ä', deep: [1, null] }, dialect: 'trunkline' }
+        const request = { roomId, peerId: 'p/1 🎥', metadata: { name: 'Ä', deep: [1, null] }, dialect }
         const { peerId, url, token } = await control.addPeer!(request)
         assert.equal(peerId, request.peerId)
         assert.match(url, /^(wss?|https?):\/\//)
@@ -223,12 +225,12 @@ export const controlChecks: readonly ControlCheck[] = [
     name: 'nobody is added to a room that has relayed peers',
     needs: 'addPeer',
     async run (subject) {
-      const { control } = subject
+      const { control, dialect = 'trunkline' } = subject
       if (control.addPeer === undefined) return
       await withRooms(subject, async (roomId) => {
         await control.createRoom({ roomId })
         const { peerId } = await subject.join(roomId)
-        await rejects(control.addPeer!({ roomId, peerId: 'direct', metadata: null, dialect: 'trunkline' }), 'TRK_ERR_ROOM_MODE')
+        await rejects(control.addPeer!({ roomId, peerId: 'direct', metadata: null, dialect }), 'TRK_ERR_ROOM_MODE')
         await eventually(control, roomId, [peerId])
       })
     }
