@@ -65,6 +65,9 @@ export const TrunkDownError = createError<[]>('TRK_ERR_TRUNK_DOWN', 'the media s
 
 export const JanusRefusedError = createError<[string, number]>('TRK_ERR_JANUS', 'Janus refuses: %s (%d)', 502)
 
+export const JanusRoomError = createError<[string, string]>(
+  'TRK_ERR_JANUS_ROOM', "VideoRoom cannot have the room '%s' (%s): have mediaServer.room answer what it can: numbers, unless it has string_ids = true", 400)
+
 // The control API
 
 export const RoomNotFoundError = createError<[string]>('TRK_ERR_ROOM_NOT_FOUND', "there is no room '%s' at the media server: create it by rooms.create", 404)

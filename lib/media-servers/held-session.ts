@@ -48,6 +48,11 @@ export class HeldSession implements AttachmentReceiver, Keeper {
     return this.#end.keptBytes + (this.#inner?.bufferedBytes ?? 0)
   }
 
+  /** Whether its client is expected back. */
+  get isAway (): boolean {
+    return this.#attachment === null || !this.#end.attached
+  }
+
   begin (mediaServer: MediaServer, receiver: AttachmentReceiver): Attachment {
     const attachment = this.#attach(receiver)
     this.#inner = mediaServer.open({ ...this.#request, key: '', received: 0 }, this)

@@ -49,6 +49,11 @@ export class HeldSessions implements MediaServer {
     return this.#inner.control
   }
 
+  /** Whether a peer has lost its link, and is expected back. */
+  isAway (peerId: string): boolean {
+    return this.#sessions.get(peerId)?.isAway ?? false
+  }
+
   start (observer: MediaServerObserver): void {
     this.#inner.start({
       ...observer,

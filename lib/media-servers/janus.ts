@@ -14,8 +14,13 @@ export function janus (options: JanusOptions): Driver {
   const checked = checkJanusOptions(options)
   return {
     name: 'janus',
-    create: (context) => new HeldSessions(new JanusServer(checked, context), { ...context, windowMs: context.resumeMs, outlivesTrunk: true })
+    create (context) {
+      const server = new JanusServer(checked, context, (peerId): boolean => sessions.isAway(peerId))
+      const sessions: HeldSessions = new HeldSessions(server, { ...context, windowMs: context.resumeMs, outlivesTrunk: true })
+      return sessions
+    }
   }
 }
 
+export type { JanusAdmittance } from './janus/control.js'
 export type { JanusOptions } from './janus/options.js'

@@ -70,7 +70,7 @@ t.test('a real Janus records', { skip: withoutJanus() }, async (t) => {
     await client.attach('janus.plugin.videoroom')
     const { plugindata } = await client.message({ request: 'list' })
     t.match(plugindata.data.list.find((each: { room: number }) => each.room === BROKEN), { record: false }, 'it is switched off again')
-    await t.rejects(app.trunkline.startRecording('99'), { code: 'TRK_ERR_JANUS', message: /No such room \(99\)/ })
+    await t.rejects(app.trunkline.startRecording('99'), { code: 'TRK_ERR_ROOM_NOT_FOUND' })
     const wrong = await start(t, { roomSecret: 'wrong' })
     await t.rejects(wrong.app.trunkline.startRecording(room), { code: 'TRK_ERR_JANUS', message: /wrong secret/ })
     const blind = await start(t, { adminSecret: 'wrong' })

@@ -63,7 +63,7 @@ export function faultOf ({ error }: JanusMessage): Fault {
 }
 
 /** What Janus's parser (jansson) refuses although it is JSON; it would answer with an error that is about nothing. */
-function whyUnreadable (value: unknown, depth: number, hasEscapes: boolean): string | null {
+export function whyUnreadable (value: unknown, depth = MAX_DEPTH, hasEscapes = true): string | null {
   if (typeof value === 'string') return hasEscapes ? whyNoString(value) : null
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21 ? 'too big an integer' : null
   if (typeof value !== 'object' || value === null) return null

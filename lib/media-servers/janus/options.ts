@@ -26,10 +26,20 @@ export interface JanusOptions {
   bodyLength?: number
   /** Bytes of one message of Janus at most, default 16 MiB: what is in a room may come in one. Beyond: the connection is made anew. */
   receivedBytes?: number
-  /** VideoRoom's name for a room of the app; default: a number where it is all digits, else as it is. For recordings. */
+  /** VideoRoom's name for a room of the app; default: a number where it is all digits, else as it is. */
   room?: (roomId: string) => number | string
-  /** `secret` of the rooms that are to be recorded; a function is asked anew each time. */
+  /** `secret` of the rooms, of those too that the app has made; a function is asked anew each time. */
   roomSecret?: string | ((roomId: string) => string | Promise<string>) | undefined
+  /** `admin_key` of VideoRoom's configuration: to make rooms, and to be told of private ones. A function is asked anew each time. */
+  adminKey?: string | (() => string | Promise<string>) | undefined
+  /** VideoRoom's own settings of a room that the app has made, such as `bitrate` or `rec_dir`. What the driver itself says of it counts for more. */
+  newRoom?: ((roomId: string) => Record<string, unknown>) | undefined
+  /** `token_auth_secret` of Janus's configuration, for clients that connect to Janus itself; a function is asked anew for each. */
+  tokenSecret?: string | (() => string | Promise<string>) | undefined
+  /** Of Janus's WebSocket, as those clients reach it: `ws://` or `wss://`. */
+  publicUrl?: string | undefined
+  /** How long their tokens are good, default 4 hours: Janus asks for it with each request, so that no client stays longer. */
+  tokenMs?: number
   /**
    * Of the WebSocket of Janus's Admin API: `ws://` or `wss://`. By it the driver sees what Janus really records, each file of it,
    * while a room is recorded; without it that cannot be checked.
@@ -69,6 +79,11 @@ const JanusSchema = Type.Object({
   receivedBytes: Type.Integer({ minimum: 1024, maximum: 2 ** 30, default: 16 * 1024 * 1024 }),
   room: Type.Optional(Type.Unknown()),
   roomSecret: Type.Optional(Type.Unknown()),
+  adminKey: Type.Optional(Type.Unknown()),
+  newRoom: Type.Optional(Type.Unknown()),
+  tokenSecret: Type.Optional(Type.Unknown()),
+  publicUrl: Type.Optional(Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' })),
+  tokenMs: Type.Integer({ minimum: 1_000, maximum: 2 ** 40, default: 4 * 60 * 60 * 1_000 }),
   adminUrl: Type.Optional(Type.String({ pattern: '^wss?://', wanted: 'must be a URL that begins with ws:// or wss://' })),
   adminSecret: Type.Optional(Type.Unknown()),
   recordingPollMs: Type.Integer({ minimum: 100, maximum: 2 ** 31 - 1, default: 1_000 }),
@@ -88,13 +103,18 @@ const JanusSchema = Type.Object({
 /** @internal For tests. */
 export const janusOptionNames = Object.keys(JanusSchema.properties).filter((name) => name !== 'dial' && name !== 'random')
 
-type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'bodyLength' | 'receivedBytes' | 'recordingPollMs' | 'headers'
+type Defaulted = 'plugins' | 'handles' | 'requestMs' | 'messageBytes' | 'bodyLength' | 'receivedBytes' | 'recordingPollMs' | 'tokenMs' | 'headers'
 
-export type CheckedJanusOptions = Omit<JanusOptions, 'retry' | 'room' | 'roomSecret' | 'adminSecret'> & Required<Pick<JanusOptions, Defaulted>> & {
+export type CheckedJanusOptions = Omit<JanusOptions, 'retry' | 'room' | 'roomSecret' | 'adminKey' | 'newRoom' | 'tokenSecret' | 'adminSecret'> & Required<Pick<JanusOptions, Defaulted>> & {
   retry: { baseMs: number, maxMs: number }
   room: (roomId: string) => number | string
   /** Empty: it has none. */
   roomSecret: (roomId: string) => string | Promise<string>
+  /** Empty: there is none. */
+  adminKey: () => string | Promise<string>
+  newRoom: (roomId: string) => Record<string, unknown>
+  /** Null: nobody connects to Janus itself. */
+  tokenSecret: (() => string | Promise<string>) | null
   /** Empty: there is none. */
   adminSecret: () => string | Promise<string>
 }
@@ -109,12 +129,22 @@ export function checkJanusOptions (options: JanusOptions): CheckedJanusOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const checked = Value.Default(JanusSchema, given) as Record<string, unknown>
   checkData(checked, JanusSchema, 'mediaServer.')
-  checkAddress(checked as unknown as JanusOptions, ['apiSecret', 'token', 'roomSecret', 'adminSecret'])
+  checkAddress(checked as unknown as JanusOptions, ['apiSecret', 'token', 'roomSecret', 'adminKey', 'tokenSecret', 'adminSecret'])
   if (checked.apiSecret !== undefined && checked.token !== undefined) throw new OptionError('mediaServer.token', 'is of no use beside apiSecret: give one of them')
   if (checked.room !== undefined && typeof checked.room !== 'function') throw new OptionError('mediaServer.room', 'must be a function that answers a number or a string')
+  if (checked.newRoom !== undefined && typeof checked.newRoom !== 'function') throw new OptionError('mediaServer.newRoom', "must be a function that answers VideoRoom's settings of a room")
+  if (checked.publicUrl !== undefined && !URL.canParse(checked.publicUrl as string)) throw new OptionError('mediaServer.publicUrl', 'must be a URL that begins with ws:// or wss://')
   if (checked.adminUrl !== undefined && !URL.canParse(checked.adminUrl as string)) throw new OptionError('mediaServer.adminUrl', 'must be a URL that begins with ws:// or wss://')
   if (checked.adminSecret !== undefined && checked.adminUrl === undefined) throw new OptionError('mediaServer.adminSecret', 'is of no use without adminUrl')
-  return { ...checked, room: checked.room ?? roomOf, roomSecret: answering(checked.roomSecret), adminSecret: answering(checked.adminSecret) } as unknown as CheckedJanusOptions
+  return {
+    ...checked,
+    room: checked.room ?? roomOf,
+    newRoom: checked.newRoom ?? (() => ({})),
+    roomSecret: answering(checked.roomSecret),
+    adminKey: answering(checked.adminKey),
+    adminSecret: answering(checked.adminSecret),
+    tokenSecret: checked.tokenSecret === undefined ? null : answering(checked.tokenSecret)
+  } as unknown as CheckedJanusOptions
 }
 
 function answering (secret: unknown = ''): unknown {

@@ -1,5 +1,5 @@
 import { CloseCode } from '../../close-codes.js'
-import type { Accepted, Attachment, AttachmentReceiver, Status } from '../../relay/media-server.js'
+import type { Accepted, Attachment, AttachmentReceiver, OpenRequest, Status } from '../../relay/media-server.js'
 import { JanusHandle } from './handle.js'
 import { Fault, JanusCode, isId, isObject, readObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
@@ -14,6 +14,8 @@ import { WholeSpeech } from './whole-speech.js'
 export class JanusPeer implements Attachment, Requester {
   readonly id: string
   readonly roomId: string
+  /** JSON text. */
+  readonly metadata: string
   readonly #services: JanusPeerServices
   readonly #receiver: AttachmentReceiver
   readonly #handles = new Map<number, JanusHandle>()
@@ -28,9 +30,10 @@ export class JanusPeer implements Attachment, Requester {
   /** When Janus last heard of the session, in milliseconds since the Unix epoch. */
   heardAt = 0
 
-  constructor (id: string, roomId: string, receiver: AttachmentReceiver, services: JanusPeerServices) {
-    this.id = id
+  constructor ({ peerId, roomId, metadata }: Pick<OpenRequest, 'peerId' | 'roomId' | 'metadata'>, receiver: AttachmentReceiver, services: JanusPeerServices) {
+    this.id = peerId
     this.roomId = roomId
+    this.metadata = metadata
     this.#receiver = receiver
     this.#services = services
   }

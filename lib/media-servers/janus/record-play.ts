@@ -23,6 +23,11 @@ export class RecordPlay {
     this.#tell = tell
   }
 
+  /** Those that are being made. */
+  get active (): Recording[] {
+    return [...this.#active.values()].flatMap((ofSession) => [...ofSession.values()])
+  }
+
   /** Whatever Janus says to a peer. */
   heard ({ roomId, sessionId }: Recorder, { janus, sender, plugindata }: JanusMessage): void {
     if (sessionId === null || typeof sender !== 'number') return

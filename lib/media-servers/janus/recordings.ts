@@ -1,36 +1,35 @@
 import type { Clock, Timer } from '../../clock.js'
-import { RecordingFailedError } from '../../errors.js'
+import { RecordingFailedError, RoomNotFoundError } from '../../errors.js'
 import type { Logger } from '../../logger.js'
 import type { Recording } from '../../relay/media-server.js'
 import type { AskAdmin, JanusAdmin } from './admin.js'
-import { Fault, JanusCode, isObject } from './messages.js'
+import { Fault, JanusCode } from './messages.js'
 import { isSilent, lookAt, nothingOf } from './publishers.js'
 import type { SeenPublisher, WatchedHandle } from './publishers.js'
 import { RoomRecording } from './room-recording.js'
 import type { JanusService } from './service.js'
+import type { RoomName, VideoRoom } from './videoroom.js'
 
-export const VIDEOROOM = 'janus.plugin.videoroom'
 /** Rooms that are recorded at once at most. */
 const MAX_ROOMS = 10_000
 /** Looks at most until it is known whether a room is recorded. */
 const CHECKS = 3
 
 export interface JanusRecordingsOptions {
-  /** VideoRoom's name for a room of the app. */
-  room: (roomId: string) => number | string
-  /** The room's own; empty: it has none. */
-  roomSecret: (roomId: string) => string | Promise<string>
   /** Between two looks at what is recorded, in milliseconds. */
   pollMs: number
 }
 
 export interface JanusRecordingsServices {
-  readonly service: Pick<JanusService, 'message' | 'sessionId'>
+  readonly service: Pick<JanusService, 'sessionId'>
+  readonly videoRoom: VideoRoom
   /** Null: nobody can say what is really recorded. */
   readonly admin: JanusAdmin | null
   /** VideoRoom's handles of the peers of the app's rooms, by room. */
   handlesIn (roomIds: ReadonlySet<string>): Map<string, WatchedHandle[]>
   tell (recording: Recording): void
+  /** All that is being recorded, as far as is known once the trunk is there. */
+  known (recordings: Recording[]): void
   readonly clock: Clock
   readonly log: Logger
 }
@@ -56,6 +55,8 @@ export class JanusRecordings {
   /** The driver's own, when it was last known which rooms are recorded: another one may be that of another Janus. */
   #sessionId: number | null = null
   #isUp = false
+  /** Whether it was told what is being recorded, since the trunk is there. */
+  #isKnown = false
   #isBlind = false
   #isLooking = false
   #isClosed = false
@@ -70,19 +71,21 @@ export class JanusRecordings {
 
   /**
    * @throws TrunkDownError
-   * @throws JanusRefusedError the room's secret is wrong, there is no such room, or Janus says nothing
+   * @throws RoomNotFoundError
+   * @throws JanusRoomError
+   * @throws JanusRefusedError the room's secret is wrong, or Janus says nothing
    * @throws RecordingFailedError Janus says that it records, and does not, or that cannot be seen
    */
   async start (roomId: string): Promise<Recording[]> {
     return await this.#inTurn(roomId, async () => {
-      const room = this.#options.room(roomId)
+      const room = this.#services.videoRoom.room(roomId)
       await this.#settle()
       const before = this.#rooms.get(roomId)
       if (before === undefined && this.#rooms.size >= MAX_ROOMS) throw new RecordingFailedError(roomId, `${MAX_ROOMS} rooms are being recorded already`)
       const recording = before ?? new RoomRecording({
         roomId, room, folder: await this.#folder(room), confirmMs: this.#options.pollMs / 2, tell: (recording) => this.#services.tell(recording)
       })
-      await this.#enable(roomId, room, true)
+      await this.#enable(roomId, true)
       this.#rooms.set(roomId, recording)
       if (this.#services.admin === null) {
         recording.began(this.#services.clock.now())
@@ -100,7 +103,9 @@ export class JanusRecordings {
 
   /**
    * @throws TrunkDownError
-   * @throws JanusRefusedError the room's secret is wrong, there is no such room, or Janus says nothing
+   * @throws RoomNotFoundError
+   * @throws JanusRoomError
+   * @throws JanusRefusedError the room's secret is wrong, or Janus says nothing
    */
   async stop (roomId: string): Promise<Recording[]> {
     return await this.#inTurn(roomId, async () => {
@@ -108,7 +113,13 @@ export class JanusRecordings {
       const recording = this.#rooms.get(roomId)
       // What has begun since the last look.
       if (recording !== undefined && this.#services.admin !== null) await this.#look([recording])
-      await this.#enable(roomId, recording?.room ?? this.#options.room(roomId), false)
+      try {
+        await this.#enable(roomId, false)
+      } catch (error) {
+        // Somebody else has ended the room, and with it what was recorded.
+        if (error instanceof RoomNotFoundError && this.#rooms.delete(roomId)) recording?.end('finished')
+        throw error
+      }
       if (recording === undefined) return []
       this.#rooms.delete(roomId)
       // Janus closes and renames all files of the room before it answers.
@@ -116,9 +127,15 @@ export class JanusRecordings {
     })
   }
 
+  /** The app's names for a room that is being recorded. */
+  of (room: RoomName): string[] {
+    return [...this.#rooms.values()].filter((recording) => String(recording.room) === String(room)).map(({ roomId }) => roomId)
+  }
+
   /** The trunk is there, for the first time or again. */
   up (): void {
     this.#isUp = true
+    this.#isKnown = false
     void this.#poll()
   }
 
@@ -146,9 +163,8 @@ export class JanusRecordings {
     this.#waits.clear()
   }
 
-  async #enable (roomId: string, room: number | string, record: boolean): Promise<void> {
-    const secret = await this.#options.roomSecret(roomId)
-    await this.#services.service.message(VIDEOROOM, { request: 'enable_recording', room, record, ...(secret === '' ? {} : { secret }) })
+  async #enable (roomId: string, record: boolean): Promise<void> {
+    await this.#services.videoRoom.manage(roomId, { request: 'enable_recording', record })
   }
 
   /** What may be wrong is looked at again: Janus may be about to open the files. @returns what is wrong; null: nothing */
@@ -202,8 +218,8 @@ export class JanusRecordings {
   }
 
   #plan (): void {
-    if (this.#rooms.size === 0 || !this.#isUp || this.#isLooking) return
-    if (this.#services.admin === null && this.#isSettled) return
+    if (!this.#isUp || this.#isLooking) return
+    if (this.#isKnown && (this.#rooms.size === 0 || (this.#services.admin === null && this.#isSettled))) return
     this.#timer ??= this.#services.clock.after(this.#options.pollMs, () => {
       this.#timer = null
       void this.#poll()
@@ -211,12 +227,12 @@ export class JanusRecordings {
   }
 
   async #poll (): Promise<void> {
-    if (this.#isLooking || this.#rooms.size === 0) return
+    if (this.#isLooking) return
     this.#isLooking = true
     let blind: string | null = null
     try {
       await this.#settle()
-      const found = this.#services.admin === null ? [] : await this.#look([...this.#rooms.values()])
+      const found = this.#services.admin === null || this.#rooms.size === 0 ? [] : await this.#look([...this.#rooms.values()])
       if (typeof found === 'string') blind = found
       else for (const { recording, publisher, isMute } of found) if (isMute) recording.failed(publisher, nothingOf(publisher))
     } catch (error) {
@@ -235,39 +251,36 @@ export class JanusRecordings {
   /** When the driver's own session is another one: was it only lost, or was Janus restarted, and records nothing? */
   async #settle (): Promise<void> {
     const { sessionId } = this.#services.service
-    if (this.#isSettled) return
-    if (this.#rooms.size > 0) {
-      const recorded = new Set((await this.#list()).filter(({ record }) => record === true).map(({ room }) => String(room)))
+    if (!this.#isSettled && this.#rooms.size > 0) {
+      const recorded = new Set((await this.#services.videoRoom.list()).filter(({ record }) => record === true).map(({ room }) => String(room)))
       for (const recording of [...this.#rooms.values()]) {
         recording.doubt()
         if (!recorded.has(String(recording.room))) await this.#abandon(recording, 'Janus was restarted')
       }
     }
     this.#sessionId = sessionId
+    if (!this.#isUp || this.#isKnown) return
+    this.#isKnown = true
+    this.#services.known([...this.#rooms.values()].flatMap(({ active }) => active))
   }
 
   /** The room is not recorded as it should be, and nobody shall think it is. */
   async #abandon (recording: RoomRecording, error: string): Promise<void> {
-    const { roomId, room } = recording
+    const { roomId } = recording
     if (this.#rooms.get(roomId) === recording) this.#rooms.delete(roomId)
     recording.end('failed', error)
     try {
-      await this.#enable(roomId, room, false)
+      await this.#enable(roomId, false)
     } catch (error) {
       this.#services.log.warn({ roomId, reason: (error as Error).message }, 'a recording that failed could not be switched off')
     }
   }
 
   /** Where VideoRoom puts the files of a room; null: it does not tell everybody, or need not be asked. */
-  async #folder (room: number | string): Promise<string | null> {
+  async #folder (room: RoomName): Promise<string | null> {
     if (this.#services.admin === null) return null
-    const folder = (await this.#list()).find((each) => String(each.room) === String(room))?.rec_dir
+    const folder = (await this.#services.videoRoom.list()).find((each) => String(each.room) === String(room))?.rec_dir
     return typeof folder === 'string' ? folder : null
-  }
-
-  async #list (): Promise<Array<Record<string, unknown>>> {
-    const { list } = await this.#services.service.message(VIDEOROOM, { request: 'list' })
-    return Array.isArray(list) ? list.filter(isObject) : []
   }
 
   async #moment (): Promise<void> {

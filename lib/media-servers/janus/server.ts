@@ -20,12 +20,14 @@ import { Keepalives } from './keepalives.js'
 import { Fault, JanusCode, faultOf, isId, isObject } from './messages.js'
 import type { JanusMessage } from './messages.js'
 import type { CheckedJanusOptions } from './options.js'
+import { Participants } from './participants.js'
 import { JanusPeer } from './peer.js'
 import type { JanusPeerServices } from './peer-services.js'
 import type { WatchedHandle } from './publishers.js'
 import { RecordPlay } from './record-play.js'
-import { JanusRecordings, VIDEOROOM } from './recordings.js'
+import { JanusRecordings } from './recordings.js'
 import { JanusService } from './service.js'
+import { VIDEOROOM, VideoRoom } from './videoroom.js'
 
 /** From the first step of an attempt to connect until every session is claimed, in milliseconds. */
 const HANDSHAKE_MS = 10_000
@@ -45,6 +47,7 @@ export class JanusServer implements MediaServer {
   readonly service: JanusService
   readonly recordings: JanusRecordings
   readonly control: MediaServerControl
+  readonly #participants = new Participants<JanusPeer>()
   readonly #recordPlay: RecordPlay
   readonly #news: KeptNews<Recording>
   readonly #events: JanusEventsInlet | null
@@ -64,7 +67,8 @@ export class JanusServer implements MediaServer {
   #downSince: number | null = null
   #emptied: (() => void) | null = null
 
-  constructor (options: CheckedJanusOptions, { clock, log, received, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext) {
+  /** @param isAway whether a peer has lost its link, and is expected back */
+  constructor (options: CheckedJanusOptions, { clock, log, received, heartbeatMs, peerQueueBytes, trunkWindowBytes, trunkQueueBytes }: DriverContext, isAway: (peerId: string) => boolean) {
     this.#options = options
     this.#clock = clock
     this.#log = log
@@ -115,15 +119,18 @@ export class JanusServer implements MediaServer {
       }, (notification, handled) => this.#observer.notification(notification, handled), clock, log)
     this.inlets = this.#events === null ? [] : [this.#events]
     this.#recordPlay = new RecordPlay(clock, (recording) => this.#news.add(recording))
-    this.recordings = new JanusRecordings({ ...options, pollMs: options.recordingPollMs }, {
+    const videoRoom = new VideoRoom(options, this.service)
+    this.recordings = new JanusRecordings({ pollMs: options.recordingPollMs }, {
       service: this.service,
+      videoRoom,
       admin: options.adminUrl === undefined ? null : new JanusAdmin({ ...options, url: options.adminUrl, secret: options.adminSecret, withinMs: options.requestMs, clock }),
       handlesIn: (roomIds) => this.#handlesIn(roomIds),
       tell: (recording) => this.#news.add(recording),
+      known: (recordings) => this.#observer.recordings([...recordings, ...this.#recordPlay.active]),
       clock,
       log
     })
-    this.control = new JanusControl(options, this.service, this.recordings)
+    this.control = new JanusControl(options, { videoRoom, recordings: this.recordings, participants: this.#participants, peers: this.#peers, isAway, clock })
     this.#peerServices = {
       options: { plugins: options.plugins, handles: options.handles, messageBytes: options.messageBytes, bodyLength: options.bodyLength, queueBytes: peerQueueBytes, hardBytes: trunkQueueBytes * HARD_FACTOR },
       requests,
@@ -137,6 +144,7 @@ export class JanusServer implements MediaServer {
         if (sessionId !== null) {
           this.#sessions.delete(sessionId)
           this.recordings.ended(sessionId)
+          this.#participants.ended(sessionId)
           this.#recordPlay.ended(sessionId, null)
         }
         if (peer.isOver && this.#peers.get(peer.id) === peer) this.#peers.delete(peer.id)
@@ -145,7 +153,10 @@ export class JanusServer implements MediaServer {
       keepAlive: (peer, sessionId) => {
         this.service.ask('keepalive', sessionId).catch(({ code }: Fault) => { if (code === JanusCode.noSuchSession) this.#forgotten(peer, sessionId) })
       },
-      heard: (peer, message) => this.#recordPlay.heard(peer, message),
+      heard: (peer, message) => {
+        this.#recordPlay.heard(peer, message)
+        this.#participants.heard(peer, message)
+      },
       now: () => clock.now()
     }
   }
@@ -155,9 +166,9 @@ export class JanusServer implements MediaServer {
     this.#connection.start()
   }
 
-  open ({ peerId, roomId }: OpenRequest, receiver: AttachmentReceiver): Attachment {
-    const peer = new JanusPeer(peerId, roomId, receiver, this.#peerServices)
-    this.#peers.set(peerId, peer)
+  open (request: OpenRequest, receiver: AttachmentReceiver): Attachment {
+    const peer = new JanusPeer(request, receiver, this.#peerServices)
+    this.#peers.set(peer.id, peer)
     // There is nothing to ask Janus for before the client says something.
     queueMicrotask(() => { if (!peer.isOver) receiver.opened({ key: '', resumed: false, received: 0, windowBytes: 0 }) })
     return peer

@@ -1,4 +1,4 @@
-import { JanusRefusedError, TrunkDownError } from '../../errors.js'
+import { TrunkDownError } from '../../errors.js'
 import { Fault, JanusCode, faultOf, isId, isObject } from './messages.js'
 import type { JanusMessage, Verb } from './messages.js'
 import { JanusRequest } from './request.js'
@@ -66,7 +66,7 @@ export class JanusService {
   /**
    * Says something to a plugin, and answers what that answers.
    * @throws TrunkDownError
-   * @throws JanusRefusedError Janus, or the plugin, answers with an error, or not in time
+   * @throws Fault Janus, or the plugin, answers with an error, or not in time
    */
   async message (plugin: string, body: object): Promise<PluginData> {
     if (!this.#isUp() || this.#sessionId === null) throw new TrunkDownError()
@@ -80,7 +80,7 @@ export class JanusService {
     } catch (error) {
       // Whoever runs Janus may have detached it.
       if (error instanceof Fault && error.code === JanusCode.noSuchHandle) this.#handles.delete(plugin)
-      throw error instanceof Fault ? new JanusRefusedError(error.reason, error.code) : error
+      throw error
     }
   }
 

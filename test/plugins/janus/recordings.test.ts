@@ -70,8 +70,8 @@ t.test('a room is recorded, as far as Janus says', async (t) => {
 
 t.test('what Janus refuses is said', async (t) => {
   const { app } = await start(t, { roomSecret: 'wrong', room: (roomId) => roomId === 'none' ? 99 : 1234 })
-  await t.rejects(app.trunkline.startRecording('a'), { code: 'TRK_ERR_JANUS', message: 'Janus refuses: Unauthorized (wrong secret) (433)' })
-  await t.rejects(app.trunkline.startRecording('none'), { code: 'TRK_ERR_JANUS', message: /No such room \(99\)/ })
+  await t.rejects(app.trunkline.startRecording('a'), { code: 'TRK_ERR_JANUS', message: 'Janus refuses: Unauthorized (wrong secret), check mediaServer.roomSecret (433)' })
+  await t.rejects(app.trunkline.startRecording('none'), { code: 'TRK_ERR_ROOM_NOT_FOUND', message: /'none'/ })
   const without = await start(t, { roomSecret: '' })
   await t.rejects(without.app.trunkline.startRecording('1234'), { message: /Missing mandatory element \(secret\)/ })
   const down = trunkState(without.app, 'down')

@@ -12,7 +12,7 @@ function stage (): { requests: Requests, peer: JanusPeer, ended: number[], sent:
   const sent: string[] = []
   const requests = new Requests({ windowBytes: 1_000_000, requestMs: 1_000, clock: new ManualClock() }, { send ({ verb }) { sent.push(verb) }, drained () {} })
   const ended: number[] = []
-  const peer = new JanusPeer('p', 'room', receiver, {
+  const peer = new JanusPeer({ peerId: 'p', roomId: 'room', metadata: 'null' }, receiver, {
     options: { plugins: ['p'], handles: 1, messageBytes: 1_000, bodyLength: 1_000, queueBytes: 1_000, hardBytes: 10_000 },
     requests,
     began () {},
