@@ -1,4 +1,4 @@
-import { MESSAGE_BYTES, appMessage } from '../session/messages.js'
+import { MESSAGE_CONTROL_BYTES, appMessage } from '../session/messages.js'
 import { notMessage } from './errors.js'
 
 /**
@@ -13,6 +13,6 @@ export function toAppMessage (message: unknown): Uint8Array {
   } catch {
     // It has a circle in it, or a BigInt.
   }
-  if (bytes === null || bytes.length > MESSAGE_BYTES) throw notMessage()
+  if (bytes === null || bytes.length > MESSAGE_CONTROL_BYTES) throw notMessage()
   return bytes
 }

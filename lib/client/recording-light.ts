@@ -20,10 +20,10 @@ export class Recordings {
     return this.#list
   }
 
-  /** What the backend says; null, or what is no list: it does not know. */
+  /** What the backend says; null, or what is no list of such: it does not know. */
   are (recordings: RecordingState[] | null | undefined): void {
-    this.#isKnown = Array.isArray(recordings)
-    if (Array.isArray(recordings)) this.#list = recordings
+    this.#isKnown = Array.isArray(recordings) && recordings.every((each: unknown) => typeof each === 'object' && each !== null)
+    if (this.#isKnown) this.#list = recordings!
     this.#isTouched = true
   }
 

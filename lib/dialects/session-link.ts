@@ -10,7 +10,7 @@ import type { LeaveCause, LeaveReason } from '../relay/peer.js'
 import type { RoomRecordings } from '../relay/recordings.js'
 import { refusalOf } from '../relay/refusal.js'
 import type { Refusal } from '../relay/refusal.js'
-import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, MESSAGE_BYTES, SKIP, ackMessage, appMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
+import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, MESSAGE_BYTES, MESSAGE_CONTROL_BYTES, SKIP, ackMessage, appMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
 import type { BackendControl, RecordingState } from '../session/messages.js'
 import type { ClientSocket } from './client-socket.js'
 import { NEW } from './dialect.js'
@@ -31,9 +31,6 @@ const Join = Type.Object({
     received: count
   }))
 })
-
-/** What stands around a message to the app. */
-const ENVELOPE_BYTES = 64
 
 /** A message that breaks the protocol: the reason is for the client. */
 class Breach extends Error {}
@@ -200,7 +197,7 @@ export class SessionLink implements Link, SocketObserver {
     } else if (control.type === 'join') {
       this.#join(control)
     } else if (control.type === 'message') {
-      if (data.length > MESSAGE_BYTES + ENVELOPE_BYTES) throw new Breach(`a message of more than ${MESSAGE_BYTES} bytes`)
+      if (data.length > MESSAGE_CONTROL_BYTES) throw new Breach(`a message of more than ${MESSAGE_BYTES} bytes`)
       this.#session?.message((control as { message?: unknown }).message ?? null, data.length)
     }
     // Others are of a later version, or come out of turn.

@@ -51,6 +51,11 @@ export class MessageLine<Metadata> {
     if (this.#isOpen) this.#running ??= this.#run()
   }
 
+  /** Another link is here: what waits is as much as it was. */
+  seated (): void {
+    if (this.#isFull) this.#ends.full()
+  }
+
   open (): void {
     this.#isOpen = true
     if (this.#waiting.length > 0) this.#running ??= this.#run()

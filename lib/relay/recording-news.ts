@@ -105,6 +105,7 @@ export class RecordingNews<Metadata> {
     const { recording } = news
     // So that whatever comes of it finds the line running.
     await null
+    if (this.#isClosing) return
     try {
       if (this.#isOld(recording)) {
         this.#over(line, news)

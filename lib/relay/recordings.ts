@@ -23,7 +23,7 @@ interface Room {
 }
 
 export interface RecordingsOptions {
-  /** Rooms without a peer that are remembered at most; beyond, those that were heard of first are forgotten. */
+  /** Rooms without a peer that are remembered at most; beyond, the half of them is forgotten that was heard of first. */
   maxIdle: number
   /** Whether anybody is there. */
   isInUse (roomId: string): boolean
@@ -45,8 +45,10 @@ export class Recordings {
   readonly #rooms = new Map<string, Room>()
   /** Whether the media server has said which rooms are recorded: then of all others none is. */
   #areAllKnown = false
-  /** Rooms that came, or were vacated, since all were looked at, and those that were idle then. */
+  /** Rooms that came idle, or were vacated, since all were looked at, and those that were idle then. */
   #idle = 0
+  /** Of all rooms, so that one that is forgotten and heard of again does not begin anew. */
+  #revision = 0
 
   constructor (options: RecordingsOptions) {
     this.#options = options
@@ -58,7 +60,7 @@ export class Recordings {
   }
 
   of (roomId: string): RoomRecordings {
-    const { isKnown, revision, entries } = this.#rooms.get(roomId) ?? { isKnown: this.#areAllKnown, revision: 0, entries: new Map<string, Entry>() }
+    const { isKnown, revision, entries } = this.#rooms.get(roomId) ?? { isKnown: this.#areAllKnown, revision: this.#revision, entries: new Map<string, Entry>() }
     return { isKnown, revision, recordings: [...entries.values()].map(({ recording }) => recording) }
   }
 
@@ -85,16 +87,21 @@ export class Recordings {
   /** The trunk is lost: nobody knows what becomes of them now. */
   down (): void {
     this.#areAllKnown = false
-    for (const room of this.#rooms.values()) {
-      room.isKnown = false
-      room.revision++
-      for (const entry of room.entries.values()) entry.isConfirmed = false
-    }
+    for (const room of this.#rooms.values()) this.#doubt(room)
   }
 
-  /** Nobody is there any more. What is recorded of it is remembered: a recording outlives its room. */
+  /**
+   * Nobody is there any more. What is recorded of it is remembered: a recording outlives its room. But the media server need not tell
+   * this process of it while others are there.
+   */
   vacated (roomId: string): void {
-    if (this.#rooms.get(roomId)?.entries.size === 0) this.#rooms.delete(roomId)
+    const room = this.#rooms.get(roomId)
+    if (room === undefined) return
+    if (room.entries.size === 0) {
+      this.#rooms.delete(roomId)
+      return
+    }
+    if (!this.#areAllKnown) this.#doubt(room)
     this.#bound()
   }
 
@@ -129,17 +136,23 @@ export class Recordings {
     return true
   }
 
+  #doubt (room: Room): void {
+    room.isKnown = false
+    room.revision = ++this.#revision
+    for (const entry of room.entries.values()) entry.isConfirmed = false
+  }
+
   #changed (roomId: string, room: Room): void {
-    room.revision++
+    room.revision = ++this.#revision
     this.#options.changed(roomId)
   }
 
   #room (roomId: string): Room {
     let room = this.#rooms.get(roomId)
     if (room === undefined) {
-      room = { isKnown: this.#areAllKnown, revision: 0, entries: new Map() }
+      room = { isKnown: this.#areAllKnown, revision: this.#revision, entries: new Map() }
       this.#rooms.set(roomId, room)
-      this.#bound()
+      if (!this.#options.isInUse(roomId)) this.#bound()
     }
     return room
   }
@@ -149,8 +162,8 @@ export class Recordings {
     const { maxIdle, isInUse } = this.#options
     if (++this.#idle <= maxIdle) return
     const idle = [...this.#rooms.keys()].filter((roomId) => !isInUse(roomId))
-    const kept = idle.length > maxIdle ? Math.floor(maxIdle / 2) : idle.length
+    const kept = Math.min(idle.length, Math.floor(maxIdle / 2))
     for (const roomId of idle.slice(0, idle.length - kept)) this.#rooms.delete(roomId)
-    this.#idle = Math.min(kept, Math.floor(maxIdle / 2))
+    this.#idle = kept
   }
 }

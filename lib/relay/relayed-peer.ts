@@ -150,6 +150,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     this.#transition('waiting')
     this.#waitForTrunk()
     if (this.title.asking === null) this.#seat?.link.suspended()
+    // It waits for an answer, and has nothing to be told but that what it knows of its room may be so no more.
+    else if (this.#presence.joined) this.#seat?.link.recordings(this.#services.recordingsOf(this.roomId))
     this.#traffic.forget()
   }
 

@@ -138,6 +138,7 @@ export class Traffic<Metadata> {
   /** Another link is here, and hears what comes down. */
   seated (): void {
     this.#deaf = false
+    this.#messages?.seated()
   }
 
   open (): void {

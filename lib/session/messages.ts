@@ -82,6 +82,9 @@ export const LONGEST_AWAY_MS = 5 * 60_000
 /** Bytes of what app and client may say to each other at most, as JSON. */
 export const MESSAGE_BYTES = 64 * 1024
 
+/** Bytes of a message which carries as much, and of what stands around it. */
+export const MESSAGE_CONTROL_BYTES = MESSAGE_BYTES + 30
+
 /** What a binary message carries. */
 export type LinkMessage =
   | { kind: typeof CONTROL, control: unknown }

@@ -2,31 +2,33 @@ import type { Recording } from './schema.js'
 
 /** Recordings of one room that are remembered at most; beyond, the oldest that is over is forgotten, or else the oldest. */
 const MAX_IN_ROOM = 64
-/** Rooms that are remembered at most; beyond, the one is forgotten of which nothing was heard for longest. */
+/** Rooms that are remembered at most; beyond, the one is forgotten of which nothing was heard for longest: of those where all is over, if there are any. */
 const MAX_ROOMS = 10_000
 /** Bytes of texts that go into one snapshot at most: it travels in one frame. */
 const MAX_TEXT_BYTES = 32 * 1024
 
 /** What is being recorded of each room, as the media server has told it: the snapshot for whoever comes. */
 export class RoomRecordings {
-  readonly #rooms = new Map<string, Map<string, Recording>>()
+  /** Where something is being made, and where all is over; those of which something was heard latest come last. */
+  readonly #active = new Map<string, Map<string, Recording>>()
+  readonly #over = new Map<string, Map<string, Recording>>()
 
   told (recording: Recording): void {
     const { roomId, recordingId } = recording
-    const room = this.#rooms.get(roomId) ?? new Map<string, Recording>()
-    this.#rooms.delete(roomId)
-    if (this.#rooms.size >= MAX_ROOMS) this.#rooms.delete(this.#rooms.keys().next().value!)
-    this.#rooms.set(roomId, room)
+    const room = this.#room(roomId) ?? new Map<string, Recording>()
+    // It may have been told of out of order, or twice.
+    if (recording.revision <= (room.get(recordingId)?.revision ?? -1)) return
     if (!room.has(recordingId) && room.size >= MAX_IN_ROOM) {
       const over = [...room.values()].find(({ status }) => status !== 'active')
       room.delete(over?.recordingId ?? room.keys().next().value!)
     }
     room.set(recordingId, recording)
+    this.#put(roomId, room)
   }
 
   /** Those that are being made, and the latest of the others, as long as they are short. */
   of (roomId: string): Recording[] {
-    const recordings = [...this.#rooms.get(roomId)?.values() ?? []]
+    const recordings = [...this.#room(roomId)?.values() ?? []]
     let bytes = 0
     const chosen = new Set<Recording>()
     for (const recording of [...recordings.filter(isActive).reverse(), ...recordings.filter((each) => !isActive(each)).reverse()]) {
@@ -35,6 +37,21 @@ export class RoomRecordings {
       chosen.add(recording)
     }
     return recordings.filter((recording) => chosen.has(recording))
+  }
+
+  #room (roomId: string): Map<string, Recording> | undefined {
+    return this.#active.get(roomId) ?? this.#over.get(roomId)
+  }
+
+  #put (roomId: string, room: Map<string, Recording>): void {
+    this.#active.delete(roomId)
+    this.#over.delete(roomId)
+    if (this.#active.size + this.#over.size >= MAX_ROOMS) {
+      const rooms = this.#over.size > 0 ? this.#over : this.#active
+      rooms.delete(rooms.keys().next().value!)
+    }
+    const rooms = [...room.values()].some(isActive) ? this.#active : this.#over
+    rooms.set(roomId, room)
   }
 }
 
