@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import { ControlAnswerError, ControlUnreachableError } from '../../errors.js'
 
 /** Why there was no answer to one sending of a request. */
@@ -23,7 +24,8 @@ const BROKEN = new Set(['UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 export function failureOf (asked: string, error: unknown): Failure {
   const { code, syscall } = Object(error) as { code?: unknown, syscall?: unknown }
   const cause = typeof code === 'string' ? code : 'no code'
-  const says = NO_ANSWER[cause] ?? (cause.startsWith('HPE_') ? `its answer is not HTTP, ${cause}` : undefined)
+  // It has no code in every version.
+  const says = error instanceof errors.HTTPParserError ? 'its answer is not HTTP' : NO_ANSWER[cause]
   if (says !== undefined) return { error: new ControlAnswerError(asked, says), isUnsent: false, isPassing: false }
   // Of several addresses, tried one after the other, come several errors.
   const isUnsent = cause === 'UND_ERR_CONNECT_TIMEOUT' || syscall === 'connect' || syscall === 'getaddrinfo' || error instanceof AggregateError
