@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
-import trunkline, { janus } from 'trunkline'
-import type { AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, MediaServerControl, Peer, Recording, RecordingChange, Room, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
+import trunkline, { janus, tickets } from 'trunkline'
+import type { janus, tickets } from 'trunkline'
 import { CloseCode, Link, mayReconnect } from 'trunkline/client'
 import type { LinkState, SocketConstructor } from 'trunkline/client'
 import { createEndpoint } from 'trunkline/media-server'
@@ -140,4 +140,20 @@ test('recordings', () => {
   expect<MediaServer['control']>().type.toBe<MediaServerControl | undefined>()
   expect(janus).type.toBeCallableWith({ url: 'ws://x', room: (roomId: string) => roomId.length, roomSecret: async () => 'x', adminUrl: 'ws://x', adminSecret: 'x', recordingPollMs: 500 })
   expect(janus).type.not.toBeCallableWith({ url: 'ws://x', room: 1234 })
+})
+
+test('tickets, and who is admitted by them', () => {
+  const auth = tickets({ secret: process.env.SECRET })
+  expect(auth).type.toBe<Tickets>()
+  expect(auth.check('x')).type.toBe<Promise<TicketClaims<{ userId: string }>>>()
+  expect(app.register).type.toBeCallableWith(trunkline, { mediaServer, authenticate: auth })
+  expect(app.register).type.toBeCallableWith(trunkline, { mediaServer, authenticate: tickets() })
+  expect(app.register).type.toBeCallableWith(trunkline, { mediaServer, mode: 'direct' })
+  expect(app.register).type.not.toBeCallableWith(trunkline, { mediaServer, mode: 'relay' })
+  expect(app.register).type.toBeCallableWith(trunkline, { mediaServer, authenticate: auth, mode: process.env.MODE === 'direct' ? 'direct' as const : 'relay' as const })
+  expect(app.trunkline.admit({ roomId: 'r', metadata: { userId: 'u' } })).type.toBe<Promise<Admittance>>()
+  expect(app.trunkline.admit).type.not.toBeCallableWith({ roomId: 'r' })
+  expect(app.trunkline.admit).type.not.toBeCallableWith({ roomId: 'r', metadata: { userId: 1 } })
+  expect(app.trunkline.admit).type.not.toBeCallableWith({ roomId: 'r', metadata: { userId: 'u' } }, { dialect: 'sip' })
+  app.get('/again', async (request) => await app.trunkline.admit(await auth.check('x', 60_000), { request, signal: AbortSignal.timeout(1) }))
 })

@@ -37,3 +37,35 @@ export function offices (n: number, options: TicketOptions = {}): Office[] {
   const store = new MemoryTicketStore(() => clock.now())
   return Array.from({ length: n }, () => office({ store, ...options, clock }))
 }
+
+export const TICKETS = 10_000
+export const ROOMS = 100
+/** Of those ten thousand, in milliseconds. */
+export const LIFE_MS = 300_000
+
+export interface Issued {
+  token: string
+  peerId: string
+  roomId: string
+}
+
+export async function issueAll (at: Office): Promise<Issued[]> {
+  const all: Issued[] = []
+  for (let i = 0; i < TICKETS; i++) {
+    const who = { peerId: `peer-${i}`, roomId: `room-${i % ROOMS}` }
+    all.push({ ...who, token: await at.issue({ ...who, metadata: { userId: i, name: `user ${i}` } }) })
+  }
+  return all
+}
+
+/** Whom a ticket lets in, or the code of the error. */
+export async function shown (at: Office, token: string): Promise<{ peerId: string, roomId: string } | string> {
+  return await at.show(token).then(({ peerId, roomId }) => ({ peerId: peerId!, roomId }), (error: { code: string }) => error.code)
+}
+
+/** So many at once. */
+const AT_ONCE = 100
+
+export async function showAll<Item> (items: Item[], show: (item: Item) => Promise<void>): Promise<void> {
+  for (let i = 0; i < items.length; i += AT_ONCE) await Promise.all(items.slice(i, i + AT_ONCE).map(show))
+}
