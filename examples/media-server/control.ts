@@ -94,8 +94,6 @@ export class Control {
     if (door === undefined) throw new ControlError(503, 'no clients connect directly')
     if (hosted.way === 'relayed') throw new ControlError(409, 'room mode')
     if (!hosted.hasPlaceFor(peerId)) throw new ControlError(503, 'room full')
-    // Direct clients are told apart by their ids alone.
-    if (this.#options.rooms.all.some((other) => other !== hosted && other.way === 'direct' && other.has(peerId))) throw new ControlError(409, 'peer is in another room')
     hosted.add(peerId, metadata)
     const { token, url } = await door.admit({ roomId, peerId, metadata, dialect })
     return { peer: { id: peerId, type: 'webrtc', status: 'disconnected', metadata }, token, url }

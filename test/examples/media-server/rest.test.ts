@@ -157,15 +157,6 @@ t.test('a room is of clients that are relayed, or of such that connect directly,
   await ask('DELETE', '/room/room')
 })
 
-t.test('an id is of one direct client alone', async (t) => {
-  const { ask } = await startRest(t)
-  for (const roomId of ['one', 'two']) await ask('POST', '/room', { roomId })
-  const add = { type: 'webrtc', options: { peerId: 'd' } }
-  t.equal((await ask('POST', '/room/one/peer', add)).status, 201)
-  t.equal((await ask('POST', '/room/one/peer', add)).status, 201, 'a token that was lost')
-  t.same((await ask('POST', '/room/two/peer', add)).body, { errors: 'peer is in another room' })
-})
-
 t.test('who is waited for, or has not begun, can be subscribed; a stranger cannot', async (t) => {
   const { ask, come, sfu } = await startRest(t)
   await ask('POST', '/room', { roomId: 'room', subscribeMode: 'manual' })

@@ -20,11 +20,16 @@ export class RtpPublisher {
   readonly #id: string
   readonly #signaling: Signaling
   readonly #pc = new RTCPeerConnection({
-    iceServers: [], iceUseIpv4: false, iceUseIpv6: false, iceAdditionalHostAddresses: ['127.0.0.1'], iceInterfaceAddresses: { udp4: '127.0.0.1' },
+    iceServers: [],
+    iceUseIpv4: false,
+    iceUseIpv6: false,
+    iceAdditionalHostAddresses: ['127.0.0.1'],
+    iceInterfaceAddresses: { udp4: '127.0.0.1' },
     bundlePolicy: 'max-bundle',
     codecs: { audio: [useOPUS()], video: [new RTCRtpCodecParameters({ mimeType: 'video/VP8', clockRate: 90_000, rtcpFeedback: [useNACK(), usePLI()] })] },
     headerExtensions: { audio: [useSdesMid()], video: [useSdesMid()] }
   })
+
   readonly #trackIds = new Map<string, string>()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #events: ServerEvent[] = []
