@@ -12,7 +12,7 @@ export interface RoomRecordings {
 
 interface Entry {
   recording: Recording
-  /** Whether the media server has told of it since the trunk came up. */
+  /** Whether the media server has told of it since the trunk came up, and tells of whatever becomes of it. */
   isConfirmed: boolean
 }
 
@@ -67,8 +67,10 @@ export class Recordings {
   /** A recording has changed. @returns whether that is news; what comes late or twice is none */
   told (recording: Recording): boolean {
     const room = this.#room(recording.roomId)
-    const isNews = this.#take(room, recording)
-    if (isNews) this.#changed(recording.roomId, room)
+    const { roomId } = recording
+    // On its way it may have missed the last who was there: of what comes next nothing need be told.
+    const isNews = this.#take(room, recording, this.#areAllKnown || this.#options.isInUse(roomId))
+    if (isNews) this.#changed(roomId, room)
     return isNews
   }
 
@@ -116,14 +118,14 @@ export class Recordings {
       room.entries.delete(id)
       hasChanged = true
     }
-    for (const recording of recordings) hasChanged = this.#take(room, recording) || hasChanged
+    for (const recording of recordings) hasChanged = this.#take(room, recording, true) || hasChanged
     if (hasChanged) this.#changed(roomId, room)
   }
 
-  #take ({ entries }: Room, recording: Recording): boolean {
+  #take ({ entries }: Room, recording: Recording, isConfirmed: boolean): boolean {
     const entry = entries.get(recording.recordingId)
     if (entry !== undefined) {
-      entry.isConfirmed = true
+      entry.isConfirmed ||= isConfirmed
       if (recording.revision <= entry.recording.revision) return false
       entry.recording = recording
       return true
@@ -132,7 +134,7 @@ export class Recordings {
       const over = [...entries].find(([, { recording: { status } }]) => OVER.has(status))
       entries.delete(over?.[0] ?? entries.keys().next().value!)
     }
-    entries.set(recording.recordingId, { recording, isConfirmed: true })
+    entries.set(recording.recordingId, { recording, isConfirmed })
     return true
   }
 

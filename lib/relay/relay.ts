@@ -110,7 +110,7 @@ export class Relay<Metadata> {
     this.#telling = new Telling(options.hooks, options.log)
     this.#recordings = new Recordings({
       maxIdle: IDLE_ROOMS,
-      isInUse: (roomId) => this.peers.hasRoom(roomId),
+      isInUse: (roomId) => this.#isInUse(roomId),
       changed: (roomId) => { for (const peer of this.peers.inRoom(roomId)) peer.recordingsChanged() }
     })
     this.#recordingNews = new RecordingNews({
@@ -317,16 +317,21 @@ export class Relay<Metadata> {
     return [...this.peers, ...this.#claims]
   }
 
+  /** Whether the media server tells of a room since somebody is there, or is being let in. */
+  #isInUse (roomId: string): boolean {
+    return this.peers.hasRoom(roomId) || [...this.#claims].some((peer) => peer.roomId === roomId)
+  }
+
   #proven (peer: RelayedPeer<Metadata>): void {
-    this.#claims.delete(peer)
     this.peers.get(peer.id)?.end({ code: CloseCode.replaced, reason: 'replaced by a newer link', cause: 'replaced' }, true)
+    this.#claims.delete(peer)
     this.peers.add(peer)
   }
 
   #ended (peer: RelayedPeer<Metadata>, { code, reason, cause }: LeaveReason, left: Promise<void>): void {
     this.peers.delete(peer)
     this.#claims.delete(peer)
-    if (!this.peers.hasRoom(peer.roomId)) this.#recordings.vacated(peer.roomId)
+    if (!this.#isInUse(peer.roomId)) this.#recordings.vacated(peer.roomId)
     this.#left[cause] = (this.#left[cause] ?? 0) + 1
     peer.log.info({ code, reason, cause }, 'the peer has left')
     const leaving = Promise.all([this.#leaving.get(peer.id), left]).then(() => {

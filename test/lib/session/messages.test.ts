@@ -36,7 +36,7 @@ const controls: fc.Arbitrary<ClientControl | BackendControl> = fc.oneof(
     recordings: fc.option(fc.array(recording))
   }, plain),
   fc.record({ type: fc.constant('recordings' as const), recordings: fc.option(fc.array(recording)) }, plain),
-  fc.record({ type: fc.constant('message' as const), message: fc.jsonValue({ noUnicodeString: false }) }, plain),
+  fc.record({ type: fc.constant('message' as const), message: fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown) }, plain),
   fc.constantFrom({ type: 'leave' as const }, { type: 'ping' as const }, { type: 'trunk' as const, state: 'down' as const }),
   fc.record({ type: fc.constant('rejoin' as const), reason: fc.constantFrom('trunk' as const, 'token' as const) }, plain)
 )
