@@ -222,7 +222,7 @@ class TrunklineServer implements MediaServer {
   #notified ({ id, roomId, peerId, type, payload, atMs, recording }: Bodies['notification']): void {
     const handled = (): void => { if (id !== '') this.#trunk.send(frame('done', id)) }
     if (recording !== null) {
-      if (isRecording(recording)) this.#observer.recording(toRecording(recording, roomId), id, handled)
+      if (isRecording(recording)) this.#observer.recording({ ...toRecording(recording, roomId), ...(peerId === '' ? {} : { peerId }) }, id, handled)
       else {
         this.#log.error({ notificationId: id, status: recording.status }, 'a recording notification is dropped: it names no recording, or a status that there is not')
         this.#drop('malformed notification', peerId)

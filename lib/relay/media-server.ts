@@ -99,6 +99,8 @@ export interface Notification<Payload = unknown> {
 export interface Recording {
   recordingId: string
   roomId: string
+  /** Whom alone it shows. Absent: several, or the media server does not say. */
+  peerId?: string
   status: 'active' | 'finished' | 'available' | 'failed'
   /** Grows with each change. */
   revision: number
