@@ -1,94 +1,74 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
+import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
-import trunkline from 'trunkline'
-import type { TrunklineOptions } from 'trunkline'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import trunkline, { tickets } from 'trunkline'
+import type { RecordingChange, Trunkline, TrunklineServerOptions } from 'trunkline'
+import { DirectRooms } from './direct-rooms.js'
 import { bundlePage } from './page-bundle.js'
-import { signToken, verifyToken } from './token.js'
-import type { Claims } from './token.js'
+import { RecordedFiles } from './recorded-files.js'
+import { addRoomRoutes } from './room-routes.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The registration for clients that connect to the media server themselves. */
+    direct: Trunkline
+  }
+}
 
 export interface AppOptions {
-  mediaServer: TrunklineOptions['mediaServer']
-  /** Signs the clients' tokens; by default a random one, so that a restart of the app makes them void. */
+  mediaServer: TrunklineServerOptions
+  /** Where the media server listens for clients that connect directly, `ws://host:port`: the page may connect there too. */
+  directUrl?: string | undefined
+  /** Signs tickets and passes; by default a random one, so that a restart of the app makes them void. */
   secret?: string | undefined
-  /** How long a token is good for, in milliseconds. */
+  /** How long a pass is good for, and a relayed client's stay until it has to show a newer ticket, in milliseconds. */
   tokenMs?: number
   logger?: FastifyServerOptions['logger']
   /** Whether the app stands behind a proxy that says how it was asked. */
   trustProxy?: boolean
 }
 
-/** What a client needs to come in. */
-interface Ticket {
-  peerId: string
-  /** Of the app; the route is that of the client's kind. */
-  url: string
-  token: string
-}
-
 const DAY_MS = 24 * 60 * 60 * 1000
-/** How long after its end a token still gets a new one: a laptop that was closed overnight comes back to its call. */
-const RENEWAL_MS = DAY_MS
 
-const admissionSchema = {
-  params: {
-    type: 'object',
-    properties: { roomId: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' } }
-  },
-  body: {
-    type: 'object',
-    required: ['name'],
-    // A name of nothing but blanks is none.
-    properties: { name: { type: 'string', minLength: 1, maxLength: 64, pattern: '\\S' } }
-  }
-}
-
-const SECURITY_HEADERS = {
-  'content-security-policy': [
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", 'img-src data:',
-    "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"
-  ].join('; '),
-  'permissions-policy': 'camera=(self), microphone=(self)',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff'
-}
-
-/** The backend of the video call: who gets in, the page, and Trunkline between the browsers and the media server. */
-export async function buildApp ({ mediaServer, secret = randomBytes(32).toString('base64url'), tokenMs = DAY_MS, logger = false, trustProxy = false }: AppOptions): Promise<FastifyInstance> {
+/** The backend of the video call: who gets in, the page, what is recorded, and Trunkline between the browsers and the media server. */
+export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
+  const { mediaServer, directUrl, secret = randomBytes(32).toString('base64url'), tokenMs = DAY_MS, logger = false, trustProxy = false } = options
   const app = Fastify({ logger, trustProxy })
+  const headers = securityHeaders(directUrl)
+  app.addHook('onSend', async (_request, reply) => { reply.headers(headers) })
+  await app.register(fastifyStatic, { serve: false })
 
-  const ticket = (request: FastifyRequest, claims: Omit<Claims, 'expiresAt'>): Ticket =>
-    ({ peerId: claims.peerId, url: signalingUrl(request), token: signToken({ ...claims, expiresAt: Date.now() + tokenMs }, secret) })
-
-  app.addHook('onSend', async (_request, reply) => { reply.headers(SECURITY_HEADERS) })
-
-  await app.register(trunkline, {
-    mediaServer,
-    authenticate (_request, { token }) {
-      const { roomId, peerId, name, expiresAt } = verifyToken(token, secret)
-      return { roomId, peerId, metadata: { name }, expiresAt }
+  const files = new RecordedFiles()
+  /** Both registrations hear of every recording. */
+  const hooks = {
+    onRecording (recording: RecordingChange): void {
+      const { roomId, peerId } = recording
+      files.told(recording, async () => peerId === undefined ? null : nameIn((await app.trunkline.rooms.get(roomId)).peers.find(({ id }) => id === peerId)?.metadata))
     }
-  })
+  }
+  // Of any length that was given, and no key for two things.
+  const ticketSecret = createHmac('sha256', secret).update('tickets').digest()
+  await app.register(trunkline, { mediaServer, hooks, authenticate: tickets({ secret: ticketSecret, audience: 'relay' }) })
+  await app.register(trunkline, { mediaServer, hooks, namespace: 'direct', mode: 'direct', path: '/direct-signaling', dialects: ['trunkline'] })
 
-  app.post<{ Params: { roomId: string }, Body: { name: string } }>('/rooms/:roomId/peers', { schema: admissionSchema }, async (request) => {
-    const peerId = randomUUID()
-    const { params: { roomId }, body: { name } } = request
-    return ticket(request, { peerId, roomId, name: name.trim() })
-  })
-
-  app.post<{ Params: { roomId: string, peerId: string } }>('/rooms/:roomId/peers/:peerId/token', async (request, reply) => {
-    const [, shown = ''] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
-    // Nothing but the token says who is asking: the address only has to agree with it.
-    const { peerId, roomId, name } = verifyToken(shown, secret, Date.now() - RENEWAL_MS)
-    if (peerId !== request.params.peerId || roomId !== request.params.roomId) return reply.code(403).send({ message: 'the token is of another peer' })
-    reply.header('cache-control', 'no-store')
-    return ticket(request, { peerId, roomId, name })
+  const directRooms = new DirectRooms(app.direct, app.log)
+  addRoomRoutes(app, {
+    secret,
+    passMs: tokenMs,
+    admit: {
+      relay: async (who, how) => await app.trunkline.admit(who, how),
+      direct: async (who, how) => await directRooms.admit(who, how)
+    },
+    trunkline: app.trunkline,
+    files
   })
 
   app.get('/health', async (_request, reply) => {
-    const { trunk, peers, rooms, uplink, downlink } = app.trunkline.stats()
+    const { trunk, peers, rooms, links, uplink, downlink } = app.trunkline.stats()
+    const direct = app.direct.stats()
     reply.header('cache-control', 'no-store')
-    return { trunk: trunk.state, trunks: trunk.sockets, peers, rooms, uplink, downlink }
+    return { trunk: trunk.state, trunks: trunk.sockets, peers, rooms, links, uplink, downlink, direct: { trunk: direct.trunk.state, trunks: direct.trunk.sockets, links: direct.links } }
   })
 
   for (const { path, type, body } of await bundlePage()) {
@@ -97,7 +77,21 @@ export async function buildApp ({ mediaServer, secret = randomBytes(32).toString
   return app
 }
 
-/** Where the client finds its signaling: at this app, as the browser has just reached it. */
-function signalingUrl ({ protocol, host }: FastifyRequest): string {
-  return `${protocol === 'https' ? 'wss' : 'ws'}://${host}`
+/** What was said of a peer when it was let in. */
+function nameIn (metadata: unknown): string | null {
+  const { name } = Object(metadata) as { name?: unknown }
+  return typeof name === 'string' ? name : null
+}
+
+function securityHeaders (directUrl: string | undefined): Record<string, string> {
+  return {
+    'content-security-policy': [
+      "default-src 'none'", "script-src 'self'", "style-src 'self'", "media-src 'self'", 'img-src data:',
+      `connect-src 'self'${directUrl === undefined ? '' : ` ${new URL(directUrl).origin}`}`,
+      "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"
+    ].join('; '),
+    'permissions-policy': 'camera=(self), microphone=(self)',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff'
+  }
 }

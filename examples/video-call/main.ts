@@ -8,7 +8,7 @@ import type { MediaServerProcess } from './media-server-process.js'
 
 const CLOSE_MS = 8_000
 
-const { PORT = '3000', HOST = '127.0.0.1', LOG_LEVEL = 'warn', SECRET, TRUST_PROXY, EXIT_WITH_PARENT, MEDIA_SERVER_URL, MEDIA_SERVER_TOKEN = '' } = process.env
+const { PORT = '3000', HOST = '127.0.0.1', LOG_LEVEL = 'warn', SECRET, TRUST_PROXY, EXIT_WITH_PARENT, MEDIA_SERVER_URL, MEDIA_SERVER_TOKEN = '', MEDIA_SERVER_DIRECT_URL } = process.env
 
 let child: MediaServerProcess | null = null
 let close = async (): Promise<void> => { await child?.stop() }
@@ -31,6 +31,7 @@ async function run (): Promise<void> {
   if (MEDIA_SERVER_URL === undefined) child = await startMediaServer((message) => report(message))
   const app = await buildApp({
     mediaServer: child === null ? { url: MEDIA_SERVER_URL ?? '', token: MEDIA_SERVER_TOKEN } : { url: child.url, token: child.token },
+    directUrl: child === null ? MEDIA_SERVER_DIRECT_URL : child.direct,
     secret: SECRET,
     trustProxy: TRUST_PROXY === '1',
     logger: { level: LOG_LEVEL }

@@ -8,12 +8,20 @@ import { fileURLToPath } from 'node:url'
 export interface MediaServerProcess {
   /** Of its trunk; the same after a restart. */
   readonly url: string
+  /** Where clients connect directly, `ws://host:port`; the same after a restart. */
+  readonly direct: string
   readonly token: string
   stop (): Promise<void>
 }
 
 /** What becomes of the process after its first start. */
 export type Report = (message: string) => void
+
+/** What its first line says. */
+interface Listening {
+  listening: string
+  direct: string
+}
 
 const SCRIPT = fileURLToPath(new URL('../media-server/main.js', import.meta.url))
 const MIN_BACKOFF_MS = 250
@@ -28,9 +36,9 @@ const STOP_MS = 2_500
  */
 export async function startMediaServer (report: Report): Promise<MediaServerProcess> {
   const token = randomBytes(32).toString('base64url')
-  const first = launch(token, 0)
-  const url = await first.listening
-  const port = Number(new URL(url).port)
+  const first = launch(token)
+  const { listening: url, direct } = await first.listening
+  const ports = { PORT: new URL(url).port, DIRECT_PORT: process.env.DIRECT_PORT ?? new URL(direct).port }
 
   let child = first.child
   let timer: NodeJS.Timeout | undefined
@@ -43,7 +51,7 @@ export async function startMediaServer (report: Report): Promise<MediaServerProc
       if (Date.now() - startedAt > SETTLED_MS) backoffMs = MIN_BACKOFF_MS
       report(`the media server has died (${signal ?? `exit code ${code}`}) and is started again in ${backoffMs} ms`)
       timer = setTimeout(() => {
-        const next = launch(token, port)
+        const next = launch(token, ports)
         child = next.child
         // Its exit is what counts, and is heard of above.
         next.listening.catch(() => {})
@@ -56,6 +64,7 @@ export async function startMediaServer (report: Report): Promise<MediaServerProc
 
   return {
     url,
+    direct,
     token,
     async stop () {
       stopping = true
@@ -70,18 +79,19 @@ export async function startMediaServer (report: Report): Promise<MediaServerProc
   }
 }
 
-function launch (token: string, port: number): { child: ChildProcess, listening: Promise<string> } {
+function launch (token: string, ports: Record<string, string> = {}): { child: ChildProcess, listening: Promise<Listening> } {
   const child = spawn(process.execPath, [SCRIPT], {
-    env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), TRUNK_TOKEN: token, EXIT_WITH_PARENT: '1' },
+    // The app's own HOST and PORT are not for it.
+    env: { ...process.env, HOST: '127.0.0.1', PORT: '0', ...ports, TRUNK_TOKEN: token, EXIT_WITH_PARENT: '1' },
     // Its stdin ends with this process, however that comes about.
     stdio: ['pipe', 'pipe', 'inherit']
   })
-  const listening = new Promise<string>((resolve, reject) => {
+  const listening = new Promise<Listening>((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => reject(new Error(`the media server did not start (${signal ?? `exit code ${code}`})`)))
     createInterface({ input: child.stdout }).once('line', (line) => {
       try {
-        resolve((JSON.parse(line) as { listening: string }).listening)
+        resolve(JSON.parse(line) as Listening)
       } catch {
         reject(new Error(`the media server did not say where it listens, but: ${line}`))
       }

@@ -13,19 +13,30 @@ const ROOM_SIZE = 16
 const TILE_GONE_MS = 3_000
 const SAMPLE_MS = 1_000
 
-t.test('a call of three real browsers and 200 plain clients runs over one trunk', { skip: withoutChromium() }, async (t) => {
+/** Trunks: of each registration one. */
+const REGISTRATIONS = 2
+
+t.test('a call of three real browsers and 200 plain clients runs over one trunk for each registration', { skip: withoutChromium() }, async (t) => {
   const app = await AppProcess.start()
   t.teardown(() => app.stop())
   const mediaServer = await app.mediaServer()
   t.not(mediaServer.pid, app.pid, 'the media server is another process')
-  await until('the trunk is up', async () => (await app.health()).trunk === 'up')
-
-  // Both ends of it: a browser that went to the media server by itself would show up at the second one.
-  const sample = (): Sample => ({
-    backend: tcpSockets(app.pid).filter(({ state, remotePort }) => state === 'established' && remotePort === mediaServer.port).length,
-    mediaServer: tcpSockets(mediaServer.pid).filter(({ state, localPort }) => state === 'established' && localPort === mediaServer.port).length
+  await until('the trunks are up', async () => {
+    const { trunk, direct } = await app.health()
+    return trunk === 'up' && direct.trunk === 'up'
   })
-  const isOne = ({ backend, mediaServer }: Sample): boolean => backend === 1 && mediaServer === 1
+
+  // Both ends of them: a browser that went to the media server by itself would show up at the second one.
+  const sample = (): Sample => {
+    const established = tcpSockets(mediaServer.pid).filter(({ state }) => state === 'established')
+    // It has a trunk to itself, for clients that connect directly.
+    const own = established.filter(({ remotePort }) => remotePort === mediaServer.port).map(({ localPort }) => localPort)
+    return {
+      backend: tcpSockets(app.pid).filter(({ state, remotePort }) => state === 'established' && remotePort === mediaServer.port).length,
+      mediaServer: established.filter(({ localPort, remotePort }) => (localPort === mediaServer.port || localPort === mediaServer.directPort) && !own.includes(remotePort)).length
+    }
+  }
+  const isOne = ({ backend, mediaServer }: Sample): boolean => backend === REGISTRATIONS && mediaServer === REGISTRATIONS
   const samples = [sample()]
   const sampler = setInterval(() => samples.push(sample()), SAMPLE_MS)
   t.teardown(() => clearInterval(sampler))
@@ -53,7 +64,7 @@ t.test('a call of three real browsers and 200 plain clients runs over one trunk'
   })
 
   await t.test('the backend counts them, on one trunk', async (t) => {
-    t.match(await app.health(), { trunk: 'up', trunks: 1, peers: PLAIN_CLIENTS + callers.length }, 'all peers, and one socket')
+    t.match(await app.health(), { trunk: 'up', trunks: 1, peers: PLAIN_CLIENTS + callers.length, direct: { trunks: 1, links: 0 } }, 'all peers, and one socket')
   })
 
   await t.test('one that reloads its page is seen again', async (t) => {
@@ -82,7 +93,7 @@ t.test('a call of three real browsers and 200 plain clients runs over one trunk'
 
   await throughout('a second trunk, or none', () => samples.every(isOne), 2 * SAMPLE_MS)
   clearInterval(sampler)
-  t.same(samples.filter((each) => !isOne(each)), [], `the operating system lists one trunk in each of ${samples.length} samples`)
+  t.same(samples.filter((each) => !isOne(each)), [], `the operating system lists one trunk for each registration in each of ${samples.length} samples`)
   t.equal((await app.mediaServer()).pid, mediaServer.pid, 'the media server is the one of the beginning')
   t.equal(clients.filter(({ socket }) => socket.readyState === socket.OPEN).length, PLAIN_CLIENTS, 'no plain client was disconnected')
 
@@ -103,7 +114,7 @@ async function connectPlainClients (app: AppProcess): Promise<FakeClient[]> {
     const room = `plain-${clients.length}`
     clients.push(...await Promise.all(Array.from({ length: size }, async () => {
       const { url, token } = await app.admit(room, 'plain')
-      return await FakeClient.connect(`${url}/signaling?token=${encodeURIComponent(token)}`)
+      return await FakeClient.connect(`${url}?token=${encodeURIComponent(token)}`)
     })))
   }
   return clients

@@ -37,11 +37,11 @@ t.test('who is admitted gets in, any number of times', async (t) => {
   const response = await fetch(`${url}/rooms/demo/peers`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":" Ada "}' })
   t.equal(response.status, 200)
   const ticket = await response.json() as Ticket
-  t.match(verifyToken(ticket.token, SECRET), { peerId: ticket.peerId, roomId: 'demo', name: 'Ada' })
-  t.equal(ticket.url, url.replace('http', 'ws'))
+  t.match(verifyToken(ticket.pass, SECRET), { peerId: ticket.peerId, roomId: 'demo', name: 'Ada', mode: 'relay' })
+  t.equal(ticket.url, `${url.replace('http', 'ws')}/signaling`)
 
   for (const time of ['once', 'twice']) {
-    const client = await FakeClient.connect(`${ticket.url}/signaling?token=${ticket.token}`)
+    const client = await FakeClient.connect(`${ticket.url}?token=${ticket.token}`)
     const open = await mediaServer.receive('open')
     t.match({ peerId: open.peerId, roomId: open.body.roomId }, { peerId: ticket.peerId, roomId: 'demo' }, time)
     await until('the backend counts it', async () => {
@@ -52,25 +52,27 @@ t.test('who is admitted gets in, any number of times', async (t) => {
   }
 })
 
-t.test('nobody gets in with a token of another secret, or of yesterday', async (t) => {
+t.test('nobody gets in with a pass, nor with a ticket of another app', async (t) => {
   const mediaServer = await FakeMediaServer.listen()
   t.teardown(() => mediaServer.close())
   const app = await buildApp({ mediaServer: mediaServer.options, secret: SECRET })
   t.teardown(() => app.close())
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const claims = { peerId: 'p', roomId: 'r', name: 'Ada', expiresAt: Date.now() + 60_000 }
-  for (const token of [signToken(claims, 'another secret'), signToken({ ...claims, expiresAt: Date.now() - 1 }, SECRET)]) {
+  const other = await buildApp({ mediaServer: mediaServer.options, secret: 'another secret' })
+  t.teardown(() => other.close())
+  const admitted = async (at: typeof app): Promise<Ticket> => (await at.inject({ method: 'POST', url: '/rooms/r/peers', body: { name: 'Ada' } })).json<Ticket>()
+  for (const token of [(await admitted(app)).pass, (await admitted(other)).token, signToken({ peerId: 'p', roomId: 'r', name: 'Ada', expiresAt: Date.now() + 60_000 }, SECRET)]) {
     await t.rejects(FakeClient.connect(`${url.replace('http', 'ws')}/signaling?token=${token}`), new UpgradeRefused(401, {}))
   }
   t.same(mediaServer.takeAll().filter(({ kind }) => kind === 'open'), [], 'the media server has not heard of them')
 })
 
-t.test('a token gets a newer one for the same peer, for a day after its end', async (t) => {
+t.test('a pass gets another ticket for the same peer, for a day after its end', async (t) => {
   const mediaServer = await FakeMediaServer.listen()
   t.teardown(() => mediaServer.close())
   const app = await buildApp({ mediaServer: mediaServer.options, secret: SECRET })
   t.teardown(() => app.close())
-  const claims = { peerId: 'p', roomId: 'r', name: 'Ada' }
+  const claims = { peerId: 'p', roomId: 'r', name: 'Ada', mode: 'relay' }
   const signed = (leftMs: number, secret = SECRET): string => signToken({ ...claims, expiresAt: Date.now() + leftMs }, secret)
   const renew = async (authorization: string | undefined, url = '/rooms/r/peers/p/token') =>
     await app.inject({ method: 'POST', url, headers: authorization === undefined ? {} : { authorization } })
@@ -78,9 +80,9 @@ t.test('a token gets a newer one for the same peer, for a day after its end', as
   for (const leftMs of [60_000, -1, -DAY_MS + 60_000]) {
     const response = await renew(`Bearer ${signed(leftMs)}`)
     t.equal(response.statusCode, 200, `${leftMs} ms before its end`)
-    const { peerId, token } = response.json<Ticket>()
+    const { peerId, pass } = response.json<Ticket>()
     t.equal(peerId, 'p')
-    const { expiresAt, ...said } = verifyToken(token, SECRET)
+    const { expiresAt, ...said } = verifyToken(pass, SECRET)
     t.same(said, claims, 'it says the same')
     t.ok(expiresAt > Date.now() + 60_000, 'and lasts longer')
     t.equal(response.headers['cache-control'], 'no-store')
@@ -110,10 +112,11 @@ t.test('the page and the admission', async (t) => {
   t.equal(await admit('A-room_2', { name: 'x'.repeat(64) }), 200)
   for (const name of ['', '   ', 'x'.repeat(65)]) t.equal(await admit('demo', { name }), 400, `the name '${name}'`)
   t.equal(await admit('demo', {}), 400)
+  t.equal(await admit('demo', { name: 'A', mode: 'otherwise' }), 400)
   for (const room of ['no%20good', 'x'.repeat(65), '..%2f', 'r%C3%A4ume']) t.equal(await admit(room, { name: 'A' }), 400, `the room '${room}'`)
 
   const behindProxy = await app.inject({ method: 'POST', url: '/rooms/demo/peers', body: { name: 'A' }, headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'call.example' } })
-  t.equal(behindProxy.json<Ticket>().url, 'wss://call.example')
+  t.equal(behindProxy.json<Ticket>().url, 'wss://call.example/signaling')
 })
 
 t.test('a port that is taken is told in one line', async (t) => {

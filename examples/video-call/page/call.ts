@@ -1,8 +1,8 @@
 import { WebRTCEndpoint } from '@fishjam-cloud/ts-client'
 import type { Endpoint, TrackMetadata } from '@fishjam-cloud/ts-client'
 import { CloseCode, Link } from 'trunkline/client'
-import { askToJoin, tokensOf } from './admission.js'
-import type { Ticket } from './admission.js'
+import { Admission } from './admission.js'
+import type { Mode } from './admission.js'
 
 /** What each of us tells the others of itself. */
 export interface Profile {
@@ -33,7 +33,6 @@ const LEAVE_MS = 10_000
 
 const REASONS: Partial<Record<number, string>> = {
   [CloseCode.notAuthenticated]: 'Your access to the room has expired.',
-  [CloseCode.forbidden]: 'You may not be in this room.',
   [CloseCode.noSuchRoom]: 'There is no such room any more.',
   [CloseCode.replaced]: 'You have joined this call from somewhere else.',
   [CloseCode.removed]: 'You were removed from the room.'
@@ -45,6 +44,7 @@ const REASONS: Partial<Record<number, string>> = {
  * session does it all begin anew.
  */
 export class Call {
+  readonly admission: Admission
   readonly link: Link
   readonly profile: Profile
   readonly #observer: CallObserver
@@ -57,17 +57,19 @@ export class Call {
   #inRoom = false
   #interruption: ReturnType<typeof setTimeout> | undefined
 
-  private constructor (room: string, name: string, ticket: Ticket, tracks: readonly MediaStreamTrack[], observer: CallObserver) {
-    this.profile = { peerId: ticket.peerId, name }
-    this.link = new Link({ url: `${ticket.url}/signaling`, token: tokensOf(room, ticket) })
+  private constructor (name: string, admission: Admission, tracks: readonly MediaStreamTrack[], observer: CallObserver) {
+    const { peerId, url, token } = this.admission = admission
+    this.profile = { peerId, name }
+    // Whether that is at the backend or at the media server makes no difference here, nor anywhere below.
+    this.link = new Link({ url, token })
     this.#tracks = tracks
     this.#observer = observer
     this.#listen()
   }
 
   /** @throws when the backend does not let this person in, or cannot be reached */
-  static async join (room: string, name: string, tracks: readonly MediaStreamTrack[], observer: CallObserver): Promise<Call> {
-    const call = new Call(room, name, await askToJoin(room, name), tracks, observer)
+  static async join (room: string, name: string, mode: Mode, tracks: readonly MediaStreamTrack[], observer: CallObserver): Promise<Call> {
+    const call = new Call(name, await Admission.ask(room, name, mode), tracks, observer)
     call.link.join()
     // It is kept until the link is joined.
     call.#begin()
@@ -120,7 +122,8 @@ export class Call {
       this.#look()
     })
     link.on('failed', ({ code, reason }) => {
-      this.#end(REASONS[code] ?? `The connection was refused: ${reason === '' ? code : reason}.`)
+      const said = reason === '' ? code : reason
+      this.#end(REASONS[code] ?? (code === CloseCode.forbidden ? `You may not be in this room: ${said}.` : `The connection was refused: ${said}.`))
     })
   }
 

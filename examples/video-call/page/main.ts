@@ -1,7 +1,11 @@
+import type { Mode } from './admission.js'
+import { label, setLabel } from './buttons.js'
 import { Call } from './call.js'
 import type { CallState, RemotePeer } from './call.js'
 import { openLocalMedia } from './local-media.js'
 import type { LocalMedia } from './local-media.js'
+import { RecordedList } from './recorded-list.js'
+import { RecordingControl } from './recording.js'
 import { Stage } from './stage.js'
 import { watchHealth } from './status.js'
 import type { HealthWatch } from './status.js'
@@ -30,6 +34,13 @@ const microphoneButton = element<HTMLButtonElement>('mic')
 const cameraButton = element<HTMLButtonElement>('camera')
 const copyButton = element<HTMLButtonElement>('copy')
 const stage = new Stage(element('tiles'), element<HTMLButtonElement>('hear'))
+const recording = new RecordingControl({
+  light: element('light'),
+  lightText: element('light-text'),
+  button: element<HTMLButtonElement>('record'),
+  notice: element('record-notice'),
+  list: new RecordedList(element('recordings'), element('recorded-list'))
+})
 
 /** All that goes on while one is in a call. */
 interface Session {
@@ -48,7 +59,7 @@ const wanted = { microphoneOn: true, cameraOn: true }
 
 form.addEventListener('submit', (event) => {
   event.preventDefault()
-  void join(roomInput.value.trim(), nameInput.value.trim())
+  void join(roomInput.value.trim(), nameInput.value.trim(), new FormData(form).get('mode') === 'direct' ? 'direct' : 'relay')
 })
 microphoneButton.addEventListener('click', () => toggle('audio'))
 cameraButton.addEventListener('click', () => toggle('video'))
@@ -63,17 +74,18 @@ document.addEventListener('keydown', ({ key, ctrlKey, metaKey, altKey, repeat })
 const query = new URLSearchParams(location.search)
 nameInput.value = query.get('name') ?? ''
 roomInput.value = query.get('room') ?? roomInput.value
+if (query.get('mode') === 'direct') element<HTMLInputElement>('mode-direct').checked = true
 if (query.get('autojoin') === '1' && form.reportValidity()) form.requestSubmit()
 else if (nameInput.value === '') nameInput.focus()
 
-async function join (room: string, name: string): Promise<void> {
+async function join (room: string, name: string, mode: Mode): Promise<void> {
   joinButton.disabled = true
   joinButton.textContent = 'Joining…'
   showNotice(null)
   document.body.dataset.state = 'connecting'
   const media = await openLocalMedia(name, deviceLost)
   try {
-    const call = await Call.join(room, name, media.tracks, { state: changed, peers: showOthers })
+    const call = await Call.join(room, name, mode, media.tracks, { state: changed, peers: showOthers })
     session = {
       call,
       media,
@@ -81,22 +93,25 @@ async function join (room: string, name: string): Promise<void> {
       microphoneOn: media.hasMicrophone && wanted.microphoneOn,
       cameraOn: wanted.cameraOn,
       others: 0,
-      health: watchHealth(element('status'), element('status-text'))
+      health: watchHealth(element('status'), element('status-text'), mode)
     }
     if (!wanted.microphoneOn) call.enable('audio', false)
     if (!wanted.cameraOn) call.enable('video', false)
     window.trunklineCall = { link: call.link, get endpoint () { return call.endpoint }, peerId: call.profile.peerId }
-    enter(room, name)
+    recording.begin(call.link, call.admission)
+    enter(room, name, mode)
   } catch (error) {
     media.stop()
     leaveTo(error instanceof Error ? error.message : String(error))
   }
 }
 
-function enter (room: string, name: string): void {
+function enter (room: string, name: string, mode: Mode): void {
   const address = new URL(location.href)
   address.searchParams.set('room', room)
   address.searchParams.set('name', name)
+  if (mode === 'direct') address.searchParams.set('mode', mode)
+  else address.searchParams.delete('mode')
   history.replaceState(null, '', address)
   document.title = `${room} · Trunkline video call`
   element('room-name').textContent = room
@@ -121,6 +136,7 @@ function over (reason?: string): void {
   session?.media.stop()
   session = null
   delete window.trunklineCall
+  recording.end()
   stage.clear()
   leaveTo(reason ?? 'You have left the call.')
 }
@@ -189,19 +205,7 @@ function showOwn (): void {
   label(cameraButton, !cameraOn, cameraOn ? 'Camera off' : 'Camera on', cameraOn ? 'camera' : 'camera-off')
 }
 
-function label (button: HTMLButtonElement, off: boolean, text: string, icon: string): void {
-  button.toggleAttribute('data-off', off)
-  button.title = text
-  setLabel(button, text)
-  button.querySelector('use')?.setAttribute('href', `#icon-${icon}`)
-}
-
-function setLabel (button: HTMLButtonElement, text: string): void {
-  const span = button.querySelector('.label')
-  if (span !== null) span.textContent = text
-}
-
-/** The link brings others into this room, not in under this name. */
+/** The link brings others into this room, the same way, not in under this name. */
 async function copyLink (): Promise<void> {
   const link = new URL(location.href)
   link.searchParams.delete('name')

@@ -1,5 +1,8 @@
+import type { Mode } from './admission.js'
+
 interface Health {
   trunk: string
+  /** Those that come by way of the backend: it knows of no others. */
   peers: number
 }
 
@@ -14,7 +17,7 @@ export interface HealthWatch {
 }
 
 /** Keeps a line up to date with what the backend says of itself. */
-export function watchHealth (line: HTMLElement, text: HTMLElement): HealthWatch {
+export function watchHealth (line: HTMLElement, text: HTMLElement, mode: Mode): HealthWatch {
   let timer: ReturnType<typeof setTimeout>
   let latest = 0
   const look = async (): Promise<void> => {
@@ -24,7 +27,7 @@ export function watchHealth (line: HTMLElement, text: HTMLElement): HealthWatch 
     // Another look has begun meanwhile, or the watch has ended.
     if (asked !== latest) return
     line.dataset.trunk = health?.trunk ?? 'unreachable'
-    text.textContent = health === null ? 'The backend does not answer' : describe(health)
+    text.textContent = health === null ? 'The backend does not answer' : describe(health, mode)
     timer = setTimeout(() => { void look() }, EVERY_MS)
   }
   void look()
@@ -46,6 +49,7 @@ async function ask (): Promise<Health | null> {
   }
 }
 
-function describe ({ trunk, peers }: Health): string {
+function describe ({ trunk, peers }: Health, mode: Mode): string {
+  if (mode === 'direct') return `Trunk ${trunk} · this call does without it`
   return `Trunk ${trunk} · ${peers} ${peers === 1 ? 'peer' : 'peers'}`
 }

@@ -11,14 +11,19 @@ export interface Health {
   trunks: number
   peers: number
   rooms: number
+  links: number
   uplink: number
   downlink: number
+  /** The registration for clients that connect to the media server themselves. */
+  direct: { trunk: Health['trunk'], trunks: number, links: number }
 }
 
 export interface Ticket {
   peerId: string
   url: string
   token: string
+  /** Of the app itself. */
+  pass: string
 }
 
 const MEDIA_SERVER = 'examples/media-server/main.js'
@@ -50,13 +55,15 @@ export class AppProcess {
     return new AppProcess(child, url)
   }
 
-  /** The media server of the moment. */
-  async mediaServer (): Promise<{ pid: number, port: number }> {
+  /** The media server of the moment, once this process is connected to it: that tells its two ports apart. */
+  async mediaServer (): Promise<{ pid: number, port: number, directPort: number }> {
     return await until('the media server listens', () => {
       const found = processTree(this.pid).find(({ command }) => command.includes(MEDIA_SERVER))
       if (found === undefined) return null
-      const listening = tcpSockets(found.pid).find(({ state }) => state === 'listening')
-      return listening === undefined ? null : { pid: found.pid, port: listening.localPort }
+      const listening = tcpSockets(found.pid).filter(({ state }) => state === 'listening').map(({ localPort }) => localPort)
+      const port = tcpSockets(this.pid).find(({ state, remotePort }) => state === 'established' && listening.includes(remotePort))?.remotePort
+      const directPort = listening.find((each) => each !== port)
+      return port === undefined || directPort === undefined ? null : { pid: found.pid, port, directPort }
     })
   }
 
@@ -65,9 +72,9 @@ export class AppProcess {
     return await response.json() as Health
   }
 
-  async admit (room: string, name: string): Promise<Ticket> {
+  async admit (room: string, name: string, mode: 'relay' | 'direct' = 'relay'): Promise<Ticket> {
     const response = await fetch(`${this.url}/rooms/${room}/peers`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name })
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name, mode })
     })
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
     return await response.json() as Ticket

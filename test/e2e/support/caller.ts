@@ -57,8 +57,9 @@ export class Caller {
   async tab (name: string, ticket: Ticket): Promise<Caller> {
     const page = await this.browser.newPage()
     await page.route('**/rooms/*/peers', (route) => {
-      const url = new URL(route.request().url()).origin.replace('http', 'ws')
-      return route.fulfill({ json: { ...ticket, url } })
+      const url = new URL(ticket.url)
+      url.host = new URL(route.request().url()).host
+      return route.fulfill({ json: { ...ticket, url: url.href } })
     })
     return new Caller(name, this.colour, this.browser, page)
   }
@@ -68,9 +69,13 @@ export class Caller {
     return this.#peerId
   }
 
-  async join ({ url }: { url: string }, room: string): Promise<void> {
-    await this.page.goto(`${url}/?room=${room}&name=${this.name}&autojoin=1`)
+  async join (at: { url: string }, room: string, mode: 'relay' | 'direct' = 'relay'): Promise<void> {
+    await this.tryToJoin(at, room, mode)
     await this.#joined()
+  }
+
+  async tryToJoin ({ url }: { url: string }, room: string, mode: 'relay' | 'direct'): Promise<void> {
+    await this.page.goto(`${url}/?room=${room}&name=${this.name}&autojoin=1${mode === 'direct' ? '&mode=direct' : ''}`)
   }
 
   async reload (): Promise<void> {

@@ -35,7 +35,8 @@ export class ChaosStack {
       // The same after a restart, or nobody could come back with the token that they have.
       SECRET: randomBytes(32).toString('hex'),
       MEDIA_SERVER_URL: `ws://127.0.0.1:${trunk.port}${pathname}`,
-      MEDIA_SERVER_TOKEN: mediaServer.token
+      MEDIA_SERVER_TOKEN: mediaServer.token,
+      MEDIA_SERVER_DIRECT_URL: mediaServer.direct
     }
     return new ChaosStack(mediaServer, trunk, env, await AppProcess.start(env))
   }
