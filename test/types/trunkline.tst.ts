@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
 import trunkline, { janus, tickets } from 'trunkline'
-import type { janus, tickets } from 'trunkline'
+import type { Admittance, AppMetadata, ForwardResult, Identity, MediaEvent, MediaServer, MediaServerControl, Peer, Recording, RecordingChange, Room, TicketClaims, Tickets, Trunkline, TrunklineOptions, TrunkState } from 'trunkline'
 import { CloseCode, Link, mayReconnect } from 'trunkline/client'
 import type { LinkState, SocketConstructor } from 'trunkline/client'
 import { createEndpoint } from 'trunkline/media-server'
