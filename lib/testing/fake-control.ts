@@ -73,9 +73,9 @@ export class FakeControl {
     return this.#connections
   }
 
-  /** The next request that comes, or has come and was not taken yet. */
-  async nextRequest (): Promise<FakeControlRequest> {
-    return await this.#arrivals.take()
+  /** The next request that is wanted: one that comes, or has come and was not taken yet. */
+  async nextRequest (wanted: (request: FakeControlRequest) => boolean = () => true): Promise<FakeControlRequest> {
+    return await this.#arrivals.take(wanted)
   }
 
   async close (): Promise<void> {
