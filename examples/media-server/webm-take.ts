@@ -91,6 +91,8 @@ export class WebmTake {
   /** Takes nothing more. @returns how long it is, in milliseconds, and what the file needs at its beginning */
   async end (): Promise<{ durationMs: number, patches: Array<{ at: number, bytes: Uint8Array }> }> {
     this.cancel()
+    // werift would never come to the end of no track.
+    if (this.#packets === 0) return { durationMs: 0, patches: [] }
     this.begin()
     for (const held of this.#held.splice(0)) this.#record(held)
     const recorder = this.#recorder!
