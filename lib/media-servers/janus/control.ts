@@ -176,7 +176,8 @@ export class JanusControl implements MediaServerControl {
     return {
       id: present.roomIdOf(listed.room) ?? this.#services.videoRoom.idOf(listed.room),
       maxPeers: maxPeersOf(listed),
-      isRecorded: listed.record === true || this.#services.recordings.of(listed.room).length > 0,
+      // Of a private room only what was asked for here is known.
+      isRecorded: listed.record === undefined ? this.#services.recordings.of(listed.room).length > 0 : listed.record === true,
       peers: present.describe(listed.room, participants)
     }
   }

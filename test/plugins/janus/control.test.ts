@@ -150,6 +150,12 @@ t.test('which participant a peer is, it is told as it joins', async (t) => {
   say(client, { janus: 'detach', session_id: sessionId, handle_id: second, transaction: 'detach' })
   await hearThat(client, ({ transaction }) => transaction === 'detach')
   t.same((await control.getRoom('1')).peers.map(({ id }) => id), ['alice', '42'])
+  t.same(await said(first, { videoroom: 'joined', room: 1, id: 42 }), ['alice'])
+  await client.close()
+  while (server.sessions.has(sessionId)) await new Promise((resolve) => setImmediate(resolve))
+  let looks = 0
+  while ((await control.getRoom('1')).peers.length === 0 && looks < 100) looks++
+  t.same((await control.getRoom('1')).peers.map(({ id }) => id), ['42'], 'its id may be that of somebody else')
 })
 
 t.test('who is kicked by another id than its own, and who is over', async (t) => {
