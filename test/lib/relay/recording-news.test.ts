@@ -203,8 +203,8 @@ t.test('whatever fails, is told twice or out of order: all is dealt with that wa
     for (const id of told) if (!seen.has(id)) throw new Error(`${id} is not handled`)
     let missing = told.size
     for (const revisions of dealt.values()) {
-      if (revisions.some((revision, n) => n > 0 && revision <= revisions[n - 1]!)) throw new Error(`out of order, or twice: ${revisions.join()}`)
-      missing -= revisions.length
+      if (revisions.some((revision, n) => n > 0 && revision < revisions[n - 1]!)) throw new Error(`out of order: ${revisions.join()}`)
+      missing -= new Set(revisions).size
     }
     if (missing > news.late) throw new Error('something was neither dealt with nor overtaken')
   }), { numRuns: 150 })
