@@ -161,11 +161,13 @@ export class Link {
   /** Whatever happens to a link happens in here: listeners are told when it is done, and only then it leaves. */
   #turn (step: () => void): void {
     if (this.#destroyed) return
-    this.#emitter.after(() => {
-      step()
-      if (this.#recordings.hasChanged()) this.#emitter.emit('recordings', this.#recordings.light, this.#recordings.list)
-    })
-    if (this.#leaving !== null && this.#state === 'joined') this.#emitter.after(() => this.#leave())
+    const steps = [step, () => { if (this.#leaving !== null && this.#state === 'joined') this.#leave() }]
+    for (const each of steps) {
+      this.#emitter.after(() => {
+        each()
+        if (this.#recordings.hasChanged()) this.#emitter.emit('recordings', this.#recordings.light, this.#recordings.list)
+      })
+    }
   }
 
   #transition (next: LinkState): void {

@@ -85,15 +85,14 @@ t.test('what breaks the protocol ends the client, and nobody else', async (t) =>
   const stage = await startApp(t, (await startMediaServer(t)).options, { heartbeat: NEVER, hooks: { onMessage: (message) => { heard.push(message) } } })
   const other = await joinLink(t, stage)
   const exact = 'x'.repeat(64 * KiB - 2)
-  for (const [name, message, code] of [
-    ['64 KiB and a byte', raw(`{"type":"message","message":"${exact}y"}`), 4400],
-    ['no JSON', raw('{"type":"message","message":'), 4400],
-    ['no UTF-8', Buffer.from([CONTROL, 0x22, 0xff, 0x22]), 4400]
+  for (const [name, message] of [
+    ['64 KiB and a byte', raw(`{"type":"message","message":"${exact}y"}`)],
+    ['no JSON', raw('{"type":"message","message":')],
+    ['no UTF-8', Buffer.from([CONTROL, 0x22, 0xff, 0x22])]
   ] as const) {
     const { link } = await joinLink(t, stage)
     link.client.send(message)
-    const closed = await link.closed
-    t.ok(closed.code === code || closed.code === 1002 || closed.code === 4002, `${name}: ${closed.code} ${closed.reason}`)
+    t.equal((await link.closed).code, 1002, name)
   }
   const early = await LinkClient.connect(stage)
   t.teardown(() => early.client.cut())
