@@ -32,6 +32,9 @@ const Join = Type.Object({
   }))
 })
 
+/** Recordings of its room that a client is told of at most: those first that are being made. */
+const MAX_TOLD = 100
+
 /** A message that breaks the protocol: the reason is for the client. */
 class Breach extends Error {}
 
@@ -280,7 +283,10 @@ export class SessionLink implements Link, SocketObserver {
 
 /** Where the files are, and what went wrong, is not for clients. */
 function statesOf ({ isKnown, recordings }: RoomRecordings): RecordingState[] | null {
-  return isKnown ? recordings.map(({ recordingId, status, revision, startedAt }) => ({ recordingId, status, revision, startedAt: startedAt?.getTime() ?? null })) : null
+  if (!isKnown) return null
+  // The light is on while one of them is active: there need not be hundreds.
+  const told = recordings.length <= MAX_TOLD ? recordings : [...recordings.filter(({ status }) => status !== 'active'), ...recordings.filter(({ status }) => status === 'active')].slice(-MAX_TOLD)
+  return told.map(({ recordingId, status, revision, startedAt }) => ({ recordingId, status, revision, startedAt: startedAt?.getTime() ?? null }))
 }
 
 /** @throws Breach */

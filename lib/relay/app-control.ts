@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { ControlUnsupportedError, ModeError, PeerNotFoundError, RecordingUnsupportedError } from '../errors.js'
+import { ControlUnsupportedError, ModeError, RecordingUnsupportedError } from '../errors.js'
 import type { MediaServerControl, Room, RoomRequest } from './control.js'
 import type { Recording } from './media-server.js'
 
@@ -37,16 +37,9 @@ export class AppControl {
     this.#options = options
   }
 
-  /** Ends a peer, wherever it is. */
+  /** Ends a peer, wherever it is. Of one that is here the media server hears by the trunk. */
   async removePeer (roomId: string, peerId: string): Promise<void> {
-    const wasHere = this.#options.kick(roomId, peerId)
-    if (wasHere && this.#options.control === undefined) return
-    try {
-      await this.control('remove peers').removePeer(roomId, peerId)
-    } catch (error) {
-      // It is over already: the media server has heard of it by the trunk.
-      if (!wasHere || !(error instanceof PeerNotFoundError)) throw error
-    }
+    if (!this.#options.kick(roomId, peerId)) await this.control('remove peers').removePeer(roomId, peerId)
   }
 
   async subscribe (roomId: string, peerId: string, origins: string[]): Promise<void> {

@@ -31,8 +31,10 @@ export interface RecordingsOptions {
   changed (roomId: string): void
 }
 
-/** Recordings of one room that are remembered at most: beyond, the oldest that is over is forgotten, or else the oldest. */
+/** Recordings of one room that are remembered: beyond, those are forgotten first that have been over for longest. */
 const MAX_IN_ROOM = 64
+/** The same where none of them is over; beyond, the oldest is forgotten. */
+const MAX_ACTIVE = 1_024
 const OVER = new Set<Recording['status']>(['finished', 'available', 'failed'])
 
 /**
@@ -131,8 +133,9 @@ export class Recordings {
       return true
     }
     if (entries.size >= MAX_IN_ROOM) {
-      const over = [...entries].find(([, { recording: { status } }]) => OVER.has(status))
-      entries.delete(over?.[0] ?? entries.keys().next().value!)
+      const over = [...entries].flatMap(([id, { recording: { status } }]) => OVER.has(status) ? [id] : [])
+      for (const id of over.slice(0, entries.size - MAX_IN_ROOM + 1)) entries.delete(id)
+      if (entries.size >= MAX_ACTIVE) entries.delete(entries.keys().next().value!)
     }
     entries.set(recording.recordingId, { recording, isConfirmed })
     return true

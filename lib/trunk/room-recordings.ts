@@ -1,11 +1,13 @@
 import type { Recording } from './schema.js'
 
-/** Recordings of one room that are remembered at most; beyond, the oldest that is over is forgotten, or else the oldest. */
+/** Recordings of one room that are remembered: beyond, those are forgotten first that have been over for longest. */
 const MAX_IN_ROOM = 64
+/** The same where none of them is over; beyond, the oldest is forgotten. */
+const MAX_ACTIVE = 1_024
 /** Rooms that are remembered at most; beyond, the one is forgotten of which nothing was heard for longest: of those where all is over, if there are any. */
 const MAX_ROOMS = 10_000
 /** Bytes of texts that go into one snapshot at most: it travels in one frame. */
-const MAX_TEXT_BYTES = 32 * 1024
+const MAX_TEXT_BYTES = 128 * 1024
 
 /** What is being recorded of each room, as the media server has told it: the snapshot for whoever comes. */
 export class RoomRecordings {
@@ -19,8 +21,9 @@ export class RoomRecordings {
     // It may have been told of out of order, or twice.
     if (recording.revision <= (room.get(recordingId)?.revision ?? -1)) return
     if (!room.has(recordingId) && room.size >= MAX_IN_ROOM) {
-      const over = [...room.values()].find(({ status }) => status !== 'active')
-      room.delete(over?.recordingId ?? room.keys().next().value!)
+      const over = [...room.values()].filter((each) => !isActive(each))
+      for (const { recordingId } of over.slice(0, room.size - MAX_IN_ROOM + 1)) room.delete(recordingId)
+      if (room.size >= MAX_ACTIVE) room.delete(room.keys().next().value!)
     }
     room.set(recordingId, recording)
     this.#put(roomId, room)

@@ -211,7 +211,9 @@ t.test('of one room 64 are remembered: first the oldest is forgotten that is ove
   t.equal(ids.length, 64)
   t.same(ids.slice(0, 2), ['running', 'over 1'])
   for (let n = 0; n < 64; n++) recordings.told(recording(`new ${n}`))
-  t.same(recordings.of('room').recordings.map(({ recordingId }) => recordingId), Array.from({ length: 64 }, (_, n) => `new ${n}`))
+  t.same(recordings.of('room').recordings.map(({ recordingId }) => recordingId), ['running', ...Array.from({ length: 64 }, (_, n) => `new ${n}`)])
+  for (let n = 64; n <= 1_024; n++) recordings.told(recording(`new ${n}`))
+  t.same([recordings.of('room').recordings.length, recordings.of('room').recordings[0]!.recordingId], [1_024, 'new 1'], 'of those that are being made many more')
 })
 
 t.test('of rooms without a peer so many are remembered; those with one are not counted', async (t) => {

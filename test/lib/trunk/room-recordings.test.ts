@@ -22,13 +22,17 @@ t.test('of a room 64 are kept: first those are forgotten that are over', async (
   recordings.told(recording('running'))
   for (let n = 0; n < 100; n++) recordings.told(recording(`over ${n}`, 'available', 3))
   t.same([ids(recordings).length, ids(recordings)[0], ids(recordings)[1]], [64, 'running', 'over 37'])
+  for (let n = 0; n < 1_024; n++) recordings.told(recording(`active ${n}`))
+  t.same([ids(recordings).length, ids(recordings)[0]], [1_024, 'active 0'], 'of those that are being made many more, and none of the others then')
+  recordings.told(recording('one more'))
+  t.same([ids(recordings).length, ids(recordings)[0]], [1_024, 'active 1'])
 })
 
-t.test('a snapshot has 32 KiB of texts at most: first those that are being made, then the latest', async (t) => {
+t.test('a snapshot has 128 KiB of texts at most: first those that are being made, then the latest', async (t) => {
   const recordings = new RoomRecordings()
   recordings.told(recording('running', 'active', 1, 'room', { file: 'x'.repeat(4_000) }))
-  for (let n = 0; n < 20; n++) recordings.told(recording(`over ${n}`, 'available', 3, 'room', { file: 'x'.repeat(4_000) }))
-  t.same(ids(recordings), ['running', ...Array.from({ length: 7 }, (_, n) => `over ${n + 13}`)])
+  for (let n = 0; n < 40; n++) recordings.told(recording(`over ${n}`, 'available', 3, 'room', { file: 'x'.repeat(4_000) }))
+  t.same(ids(recordings), ['running', ...Array.from({ length: 31 }, (_, n) => `over ${n + 9}`)])
 })
 
 t.test('of ten thousand rooms that are over the oldest is forgotten, and none where a recording is being made', async (t) => {
