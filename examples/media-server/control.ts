@@ -86,7 +86,7 @@ export class Control {
     this.#options.sfu.deleteRoom(this.#find(roomId))
   }
 
-  async addPeer (roomId: string, { peerId = randomUUID(), metadata = null, dialect = 'trunkline' }: { peerId?: string, metadata?: unknown, dialect?: string }): Promise<{ peer: PeerView, token: string, url: string }> {
+  async addPeer (roomId: string, { peerId = randomUUID(), metadata = null, dialect = 'trunkline' }: { peerId?: string, metadata?: unknown, dialect?: 'trunkline' | 'fishjam' }): Promise<{ peer: PeerView, token: string, url: string }> {
     const hosted = this.#find(roomId)
     const door = this.#options.door()
     checkId(peerId, 'peerId')

@@ -1,7 +1,7 @@
 /** Lets clients in that connect to this process themselves. */
 export interface DirectDoor {
   /** @returns what the client shows, a secret, and where */
-  admit (request: { readonly roomId: string, readonly peerId: string, readonly metadata: unknown, readonly dialect: string }): Promise<{ token: string, url: string }>
+  admit (request: { readonly roomId: string, readonly peerId: string, readonly metadata: unknown, readonly dialect: 'trunkline' | 'fishjam' }): Promise<{ token: string, url: string }>
   /** What it was given is good for nothing any more. */
   remove (peerId: string): void
 }

@@ -1,7 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
-import trunkline from 'trunkline'
+import trunkline, { tickets } from 'trunkline'
 import type { DirectDoor } from './direct-door.js'
 
 export interface DirectOptions {
@@ -12,8 +11,6 @@ export interface DirectOptions {
   /** What clients are told; default: where it listens. */
   readonly url: string | undefined
   readonly origins: '*' | string[]
-  /** What was said of a peer that is here or waited for; undefined where there is none. */
-  readonly known: (roomId: string, peerId: string) => { readonly metadata: unknown } | undefined
 }
 
 /** The public door: the same plugin as in a backend, in front of the media server's own trunk. So every dialect works here, and sessions do. */
@@ -23,34 +20,30 @@ export interface Direct {
   close (): Promise<void>
 }
 
-const PATH = '/signaling'
+/** A room knows better how long its peers are waited for: whoever is not is refused there. */
+const TICKET_MS = 24 * 60 * 60 * 1_000
 /** Clients are told to come back, and are not waited for any longer: this process has two seconds. */
 const DRAIN = { deadlineMs: 500, spreadMs: 1 }
 
 /** @throws where it cannot listen */
-export async function openDirect ({ trunk, host, port, url, origins, known }: DirectOptions): Promise<Direct> {
-  const seal = sealedBy(randomBytes(32))
+export async function openDirect ({ trunk, host, port, url, origins }: DirectOptions): Promise<Direct> {
   const app = Fastify({ forceCloseConnections: true })
   await app.register(trunkline, {
     mediaServer: { ...trunk, retry: { baseMs: 50, maxMs: 500 } },
-    path: PATH,
     origins,
     drain: DRAIN,
-    authenticate (_request, { token }) {
-      const [roomId = '', peerId = ''] = seal.open(token)
-      const peer = known(roomId, peerId)
-      if (peer === undefined) throw new Error('this peer is not waited for any more')
-      return { roomId, peerId, metadata: peer.metadata }
-    }
+    authenticate: tickets({ lifeMs: TICKET_MS })
   })
   await app.listen({ host, port })
   const at = url ?? urlOf('ws', app.server.address() as AddressInfo)
   return {
     url: at,
     door: {
-      admit: async ({ roomId, peerId, dialect }) => ({ token: seal.close([roomId, peerId]), url: dialect === 'trunkline' ? at + PATH : at }),
-      // Whoever is not known is not let in, whatever it shows.
-      remove () {}
+      async admit ({ roomId, peerId, metadata, dialect }) {
+        const { token, url: path } = await app.trunkline.admit({ roomId, peerId, metadata }, { dialect })
+        return { token, url: at + path }
+      },
+      remove (peerId) { app.trunkline.kick(peerId) }
     },
     close: async () => { await app.close() }
   }
@@ -58,22 +51,4 @@ export async function openDirect ({ trunk, host, port, url, origins, known }: Di
 
 export function urlOf (protocol: 'ws' | 'http', { address, port }: AddressInfo): string {
   return `${protocol}://${address.includes(':') ? `[${address}]` : address}:${port}`
-}
-
-/** Tokens that nobody else can write. */
-function sealedBy (secret: Buffer): { close (names: string[]): string, open (token: string): string[] } {
-  const sign = (text: string): Buffer => createHmac('sha256', secret).update(text).digest()
-  return {
-    close (names) {
-      const text = Buffer.from(JSON.stringify(names)).toString('base64url')
-      return `${text}.${sign(text).toString('base64url')}`
-    },
-    open (token) {
-      const [text = '', signature = ''] = token.split('.')
-      const shown = Buffer.from(signature, 'base64url')
-      const expected = sign(text)
-      if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) throw new Error('no token of ours')
-      return JSON.parse(Buffer.from(text, 'base64url').toString()) as string[]
-    }
-  }
 }

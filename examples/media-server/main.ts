@@ -82,8 +82,7 @@ async function listen ({ host, port, direct: { url, ...at } }: Settings): Promis
   direct = await openDirect({
     ...at,
     url,
-    trunk: { url: own + DIRECT_PATH, token: directToken },
-    known: (roomId, peerId) => rooms.get(roomId)?.metadataOf(peerId)
+    trunk: { url: own + DIRECT_PATH, token: directToken }
   })
   process.stdout.write(`${JSON.stringify({ listening: urlOf('ws', bound) + TRUNK_PATH, api: urlOf('http', bound), direct: direct.url })}\n`)
 }

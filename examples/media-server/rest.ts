@@ -81,7 +81,7 @@ function addRooms (app: FastifyInstance, control: Control): void {
     return await reply.code(204).send()
   })
 
-  app.post<{ Params: Params, Body: { options?: { peerId?: string, metadata?: unknown, dialect?: string } } }>('/room/:roomId/peer', { schema: { body: ADD_PEER } }, async ({ params, body }, reply) => {
+  app.post<{ Params: Params, Body: { options?: { peerId?: string, metadata?: unknown, dialect?: 'trunkline' | 'fishjam' } } }>('/room/:roomId/peer', { schema: { body: ADD_PEER } }, async ({ params, body }, reply) => {
     const { peer, token, url } = await control.addPeer(params.roomId, body.options ?? {})
     return await reply.code(201).header('cache-control', 'no-store').send({ data: { peer, token, peer_websocket_url: url } })
   })

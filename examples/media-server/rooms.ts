@@ -78,11 +78,6 @@ export class HostedRoom {
     return this.#added.has(peerId) || this.seat(peerId) !== undefined
   }
 
-  /** What was said of a peer that is here or waited for; undefined where there is none. */
-  metadataOf (peerId: string): { readonly metadata: unknown } | undefined {
-    return this.seat(peerId)?.peer ?? this.#added.get(peerId)
-  }
-
   /** Whether it has a place for this one; whoever is here or waited for has one. */
   hasPlaceFor (peerId: string): boolean {
     return this.has(peerId) || this.seats.size + this.#added.size < (this.config.maxPeers ?? MAX_PEERS)

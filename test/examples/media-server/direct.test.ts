@@ -50,7 +50,7 @@ t.test('clients connect directly: media, a true light, files by HTTP, and the en
   await ask(server, 'POST', '/room', { roomId: 'room' })
   const [a, b] = [await connect(t, server, 'room', 'a'), await connect(t, server, 'room', 'b')]
   t.match(a.session, { peerId: 'a', roomId: 'room' })
-  t.ok(a.url.startsWith(server.direct))
+  t.equal(a.url, `${server.direct}/signaling`)
   t.same((await ask(server, 'GET', '/room/room')).body.data.peers.map(({ id, status, metadata }: any) => [id, status, metadata.name]).sort(), [['a', 'connected', 'a'], ['b', 'connected', 'b']])
 
   const { status, body } = await ask(server, 'POST', '/room/room/component', { type: 'recording', options: {} })
@@ -111,6 +111,8 @@ t.test('nobody comes in without a token that is still good, and nobody is mixed'
   for (const bad of ['x', token.slice(1), `${token}xxxx`, token.split('.')[0], server.token]) t.equal(await come(bad), 401)
   const { join } = await startApp(t, { url: server.listening, token: server.token })
   t.match(await (await join({ roomId: 'room', peerId: 'relayed' })).closed, { code: 4403, reason: 'the room is of clients that connect directly' })
+  const fishjam = await ask(server, 'POST', '/room/room/peer', { type: 'webrtc', options: { peerId: 'a', dialect: 'fishjam' } })
+  t.equal(fishjam.body.data.peer_websocket_url, server.direct, 'what that client appends is not said')
   await ask(server, 'DELETE', '/room/room/peer/a')
   t.equal(await come(token), 401, 'a peer that was removed')
   await join({ roomId: 'room', peerId: 'relayed' })
