@@ -1,4 +1,4 @@
-/* global document, performance, RTCPeerConnection, setTimeout, window */
+/* global document, getComputedStyle, MutationObserver, performance, RTCPeerConnection, setInterval, setTimeout, window */
 
 /** What the tests ask a page of the video call: runs in the page, before its own scripts. */
 window.probe = (() => {
@@ -18,6 +18,29 @@ window.probe = (() => {
 
   /** The call that is watched, also when it is over. */
   let watched = null
+
+  /** What the recording light has shown, with times. */
+  const lights = []
+
+  /** What a person sees of the recording light, and in which colour. */
+  const light = () => {
+    const element = document.getElementById('light')
+    if (!element.checkVisibility()) return 'off'
+    const [r, g, b] = getComputedStyle(element.querySelector('.dot')).backgroundColor.match(/\d+/g).map(Number)
+    return `${element.innerText.trim()} (${r > 150 && r > 2 * g && r > 2 * b ? 'red' : 'grey'})`
+  }
+
+  /** The average colour of a picture. */
+  const colourOf = (video) => {
+    canvas.width = 16
+    canvas.height = 16
+    const context = canvas.getContext('2d', { willReadFrequently: true })
+    context.drawImage(video, 0, 0, 16, 16)
+    const { data } = context.getImageData(0, 0, 16, 16)
+    const sum = [0, 0, 0]
+    for (let at = 0; at < data.length; at++) if (at % 4 !== 3) sum[at % 4] += data[at]
+    return sum.map((value) => Math.round(value / 256))
+  }
 
   /** What has been decoded so far of what a tile plays. */
   const media = async (peerId) => {
@@ -126,14 +149,43 @@ window.probe = (() => {
     colour (peerId) {
       const video = videoOf(peerId)
       if (video === null || video.readyState < 2 || video.videoWidth === 0) return null
-      canvas.width = 16
-      canvas.height = 16
-      const context = canvas.getContext('2d', { willReadFrequently: true })
-      context.drawImage(video, 0, 0, 16, 16)
-      const { data } = context.getImageData(0, 0, 16, 16)
-      const sum = [0, 0, 0]
-      for (let at = 0; at < data.length; at++) if (at % 4 !== 3) sum[at % 4] += data[at]
-      return sum.map((value) => Math.round(value / 256))
+      return colourOf(video)
+    },
+
+    /** From now on it is noted whatever the recording light shows: at each change, and now and then in any case. */
+    watchLight () {
+      const look = () => {
+        const shown = light()
+        if (lights.at(-1)?.shown !== shown) lights.push({ at: performance.timeOrigin + performance.now(), shown })
+      }
+      new MutationObserver(look).observe(document.body, { attributes: true, childList: true, characterData: true, subtree: true })
+      setInterval(look, 25)
+      look()
+    },
+
+    lights: () => lights,
+
+    /** The recorded files that the page offers. */
+    files: () => [...document.querySelectorAll('[data-recording-id]')].map((item) => ({ id: item.dataset.recordingId, text: item.innerText.trim() })),
+
+    /** Plays a recorded file where the page offers it, from beginning to end. */
+    async play (id) {
+      const video = document.querySelector(`[data-recording-id="${id}"] video`)
+      const times = []
+      video.muted = true
+      video.addEventListener('timeupdate', () => times.push(video.currentTime))
+      const over = new Promise((resolve) => { video.onended = video.onerror = resolve })
+      await video.play()
+      await over
+      return {
+        controls: video.controls,
+        durationMs: Math.round(video.duration * 1_000),
+        width: video.videoWidth,
+        frames: video.getVideoPlaybackQuality().totalVideoFrames,
+        times,
+        colour: colourOf(video),
+        error: video.error?.message ?? null
+      }
     }
   }
 })()

@@ -30,8 +30,28 @@ export interface Watched {
   descriptions: number
 }
 
+/** What the recording light has shown since some time: milliseconds since 1970. */
+export interface Shown {
+  at: number
+  shown: string
+}
+
+/** How a recorded file has played. */
+export interface Played {
+  controls: boolean
+  durationMs: number
+  width: number
+  /** That were decoded. */
+  frames: number
+  /** Where in the file it was, in seconds, in order. */
+  times: number[]
+  /** Of the last picture. */
+  colour: Colour
+  error: string | null
+}
+
 /** The encoder and the screen each round a little. */
-const SAME_COLOUR = 40
+export const SAME_COLOUR = 40
 
 /** A person in the example's page: a browser of its own, with a camera that shows its colour. */
 export class Caller {
@@ -51,6 +71,11 @@ export class Caller {
   static async launch (name: string, colour: Colour): Promise<Caller> {
     const browser = await launchBrowser({ camera: colour })
     return new Caller(name, colour, browser, browser.page)
+  }
+
+  /** Another tab of the same browser. */
+  async beside (name: string): Promise<Caller> {
+    return new Caller(name, this.colour, this.browser, await this.browser.newPage())
   }
 
   /** Another tab of the same browser, for one who shows this ticket instead of being given one. */
@@ -94,6 +119,40 @@ export class Caller {
 
   async decoded (peerId: string): Promise<Decoded> {
     return await this.page.evaluate<Decoded>(`probe.media(${JSON.stringify(peerId)})`)
+  }
+
+  /** From now on it is noted what the recording light shows. */
+  async watchLight (): Promise<void> {
+    await this.page.evaluate('probe.watchLight()')
+  }
+
+  async lights (): Promise<Shown[]> {
+    return await this.page.evaluate<Shown[]>('probe.lights()')
+  }
+
+  /** Resolves when the recording light shows this; with when that began. */
+  async sees (shown: string): Promise<number> {
+    return await until(`${this.name} sees the light: ${shown}`, async () => {
+      const last = (await this.lights()).at(-1)
+      return last?.shown === shown && last.at
+    })
+  }
+
+  /** The recorded files that the page offers, once they are so many. */
+  async files (count: number): Promise<Array<{ id: string, text: string }>> {
+    return await until(`${this.name} is offered ${count} files`, async () => {
+      const files = await this.page.evaluate<Array<{ id: string, text: string }>>('probe.files()')
+      return files.length >= count && files
+    })
+  }
+
+  async play (id: string): Promise<Played> {
+    return await this.page.evaluate<Played>(`probe.play(${JSON.stringify(id)})`)
+  }
+
+  /** Why the call is over, or never was, as the person is told. */
+  async notice (): Promise<string> {
+    return await until(`${this.name} is told why`, async () => await this.state() === 'lobby' && await this.page.evaluate<string | null>('probe.notice()'))
   }
 
   /** From now on everything is counted that happens to the call. */
