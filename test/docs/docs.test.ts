@@ -6,6 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { WebSocket } from 'ws'
+import { Link } from '../../lib/client/index.js'
+import type { SocketConstructor } from '../../lib/client/index.js'
+import type { Admittance } from '../../lib/relay/control.js'
 import { FakeClient, FakeJanus, fakeFrame } from '../../lib/testing/index.js'
 import { janusOptionNames } from '../../lib/media-servers/janus/options.js'
 import { CloseCode, mayReconnect } from '../../lib/close-codes.js'
@@ -17,6 +21,7 @@ import { KINDS, wireName } from '../../lib/trunk/schema.js'
 import type { Message } from '../../lib/trunk/schema.js'
 import { trunklineServer } from '../../lib/media-servers/trunkline.js'
 import { startEndpoint } from '../endpoint-server.js'
+import { startProcess } from '../examples/media-server/process.js'
 import { FakeVideoRoom } from '../janus/support/fake-videoroom.js'
 import { calls, startApp, startMediaServer } from '../support.js'
 import { root, withTable } from './options-table.js'
@@ -96,7 +101,7 @@ t.test('README: the hooks stop what they should', async (t) => {
 t.test('README: a room of Janus is recorded', async (t) => {
   const server = await FakeVideoRoom.listen()
   t.teardown(() => server.close())
-  const { line } = await run(t, snippet('startRecording'), {
+  const { line } = await run(t, snippet('adminSecret'), {
     JANUS_URL: server.janus.url, JANUS_SECRET: 'secret', ROOM_SECRET: 'room secret', JANUS_ADMIN_URL: server.adminUrl, JANUS_ADMIN_SECRET: 'admin secret'
   })
   const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
@@ -111,6 +116,29 @@ t.test('README: a room of Janus is recorded', async (t) => {
   await line(/"status":"active".*"recording"/)
   t.match(await ask('DELETE'), [{ status: 'available' }])
   await line(/"status":"available".*"recording"/)
+})
+
+t.test('README: who is let in by a ticket is recorded, and says something to the others', async (t) => {
+  const { listening, token } = await startProcess(t, { RECORDINGS_DIR: t.testdir() })
+  const { line } = await run(t, snippet('tickets({ secret'), { MEDIA_URL: listening, MEDIA_TOKEN: token, TICKET_SECRET: 'x'.repeat(32) })
+  const [, port] = /:(\d+)"/.exec(await line(/Server listening/))!
+  const base = `http://localhost:${port!}/rooms/lobby`
+  const links = await Promise.all(['Ada', 'Grace'].map(async (name) => {
+    const { url, token } = await (await fetch(`${base}/peers`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) })).json() as Admittance
+    t.equal(url, `ws://localhost:${port!}/signaling`)
+    const link = new Link({ url, token, WebSocket: WebSocket as unknown as SocketConstructor })
+    t.teardown(() => link.destroy())
+    const joined = new Promise((resolve) => { link.on('joined', resolve) })
+    link.join()
+    await joined
+    return link
+  }))
+  const heard = new Promise((resolve) => { links[1]!.on('message', resolve) })
+  links[0]!.sendMessage({ text: 'hello' })
+  t.same(await heard, { from: 'Ada', text: 'hello' })
+  t.same(await (await fetch(`${base}/recording`, { method: 'POST' })).json(), [], 'nobody publishes yet')
+  t.same(await (await fetch(`${base}/recording`, { method: 'DELETE' })).json(), [])
+  t.match(await (await fetch(`http://localhost:${port!}/rooms/none/recording`, { method: 'POST' })).json(), { statusCode: 404, code: 'TRK_ERR_ROOM_NOT_FOUND' })
 })
 
 t.test('README: the media server takes a trunk', async (t) => {
@@ -209,7 +237,7 @@ t.test('README: the table of options is the one that the schema makes', async (t
 
 t.test('README and PROTOCOL name no snippet that is not run', async (t) => {
   // The one for browsers apart, which the browser tests stand in for.
-  t.equal(snippets.length, 9)
+  t.equal(snippets.length, 10)
 })
 
 t.test('PROTOCOL: each pair of examples is the same batch', async (t) => {

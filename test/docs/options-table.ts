@@ -28,7 +28,7 @@ export function optionsTable (): string {
   return [
     '| option | default | |',
     '|---|---|---|',
-    '| `mediaServer` | | `{ url, token, ca, headers, encoding, messageBytes, retry }`, or a driver. `token` is a string, or a function that is asked at each connection; `encoding` is `\'protobuf\'` or `\'json\'`; `retry` is `{ baseMs: 250, maxMs: 5000 }`. |',
+    '| `mediaServer` | | `{ url, token, ca, headers, encoding, messageBytes, retry, apiUrl, apiToken, requestMs }`, or a driver. `token` is a string, or a function that is asked at each connection; `encoding` is `\'protobuf\'` or `\'json\'`; `retry` is `{ baseMs: 250, maxMs: 5000 }`. `apiUrl` is where its control API is, default `url` with http for ws and the path `/`; `apiToken`, default `token`, is asked for at each request; `requestMs` (10 000) is for a request, with its repetitions. |',
     '| `authenticate` | | `(request, credentials) => identity`, above. |',
     '| `hooks` | | Functions by name, above. |',
     ...rows(properties),
