@@ -11,10 +11,11 @@ import type { RoomRecordings } from '../relay/recordings.js'
 import { refusalOf } from '../relay/refusal.js'
 import type { Refusal } from '../relay/refusal.js'
 import { ACK, BINARY_EVENT, CONTROL, LINK_VERSION, MESSAGE_BYTES, MESSAGE_CONTROL_BYTES, SKIP, ackMessage, appMessage, binaryEventMessage, controlMessage, readMessage, skipMessage } from '../session/messages.js'
-import type { BackendControl, RecordingState } from '../session/messages.js'
+import type { BackendControl } from '../session/messages.js'
 import type { ClientSocket } from './client-socket.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
+import { statesOf } from './recording-states.js'
 import type { SocketObserver } from './socket-observer.js'
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -31,9 +32,6 @@ const Join = Type.Object({
     received: count
   }))
 })
-
-/** Recordings of its room that a client is told of at most: those first that are being made. */
-const MAX_TOLD = 100
 
 /** A message that breaks the protocol: the reason is for the client. */
 class Breach extends Error {}
@@ -279,14 +277,6 @@ export class SessionLink implements Link, SocketObserver {
   get #stateNow (): 'waiting' | 'joining' | 'in session' | 'closed' {
     return this.#state
   }
-}
-
-/** Where the files are, and what went wrong, is not for clients. */
-function statesOf ({ isKnown, recordings }: RoomRecordings): RecordingState[] | null {
-  if (!isKnown) return null
-  // The light is on while one of them is active: there need not be hundreds.
-  const told = recordings.length <= MAX_TOLD ? recordings : [...recordings.filter(({ status }) => status !== 'active'), ...recordings.filter(({ status }) => status === 'active')].slice(-MAX_TOLD)
-  return told.map(({ recordingId, status, revision, startedAt }) => ({ recordingId, status, revision, startedAt: startedAt?.getTime() ?? null }))
 }
 
 /** @throws Breach */

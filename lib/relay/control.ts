@@ -1,5 +1,3 @@
-import type { Recording } from './media-server.js'
-
 /**
  * What an app can have done at a media server, beside what goes over the trunk: the part of a driver behind `app.trunkline.rooms`,
  * `addPeer` and the rest. Every driver rejects with the same errors (`lib/errors.ts`), so that the app need not know which it is;
@@ -49,6 +47,21 @@ export interface MediaServerControl {
    * @throws RoomNotFoundError
    */
   stopRecording? (roomId: string): Promise<Recording[]>
+}
+
+/** A recording, as the media server last told of it. */
+export interface Recording {
+  recordingId: string
+  roomId: string
+  /** Whom alone it shows. Absent: several, or the media server does not say. */
+  peerId?: string
+  status: 'active' | 'finished' | 'available' | 'failed'
+  /** Grows with each change. */
+  revision: number
+  startedAt: Date | null
+  file: string | null
+  durationMs: number | null
+  error: string | null
 }
 
 export interface RoomRequest {

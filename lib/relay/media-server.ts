@@ -1,12 +1,14 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
-import type { MediaServerControl } from './control.js'
+import type { MediaServerControl, Recording } from './control.js'
 import type { Inlet } from './inlet.js'
 
 /**
  * What a kind of media server gives the relay: a driver implements this, and the relay knows nothing else of it
  * (`lib/media-servers`).
  */
+
+export type { Recording } from './control.js'
 
 /** Why something was closed or refused: the codes are those of `close-codes.ts`. */
 export interface Status {
@@ -93,21 +95,6 @@ export interface Notification<Payload = unknown> {
   type: string
   payload: Payload
   at: Date
-}
-
-/** A recording, as the media server last told of it. */
-export interface Recording {
-  recordingId: string
-  roomId: string
-  /** Whom alone it shows. Absent: several, or the media server does not say. */
-  peerId?: string
-  status: 'active' | 'finished' | 'available' | 'failed'
-  /** Grows with each change. */
-  revision: number
-  startedAt: Date | null
-  file: string | null
-  durationMs: number | null
-  error: string | null
 }
 
 /** What a media server tells the relay. */

@@ -7,10 +7,10 @@ import type { CheckedIdentity } from './admission.js'
 import { DetachedSessions } from './detached.js'
 import { Hooks } from './hooks.js'
 import type { Claim, Link } from './link.js'
-import type { MediaServer, MediaServerStats, TrunkState } from './media-server.js'
+import type { MediaServer, TrunkState } from './media-server.js'
 import { RESTART } from './peer.js'
 import type { LeaveReason, Peer } from './peer.js'
-import { toMessage } from './messages.js'
+import { Messages } from './messages.js'
 import { Orphans } from './orphans.js'
 import { PeerRegistry } from './peers.js'
 import { Recall } from './recall.js'
@@ -19,6 +19,7 @@ import { Recordings } from './recordings.js'
 import type { RoomRecordings } from './recordings.js'
 import { Refusal, busy } from './refusal.js'
 import type { PeerLimits, PeerServices } from './peer-services.js'
+import type { RelayStats } from './relay-stats.js'
 import { RelayedPeer } from './relayed-peer.js'
 import type { Seat } from './seat.js'
 import { Telling } from './telling.js'
@@ -47,36 +48,6 @@ export interface RelayOptions<Metadata> {
   log: Logger
 }
 
-export interface RelayStats {
-  /** Those whose link is lost and whose session is held included. */
-  peers: number
-  detached: number
-  /** Sessions without a link that ended since their subject had too many, since the start. */
-  evicted: number
-  rooms: number
-  /** Media events handed to the trunk since the start. */
-  uplink: number
-  /** Media events handed to clients since the start. */
-  downlink: number
-  /** Sessions that were asked for again, and went on. */
-  resumed: number
-  /** Sessions that were asked for again, and were gone. */
-  reset: number
-  /** Bytes that are buffered for all peers together. */
-  bufferedBytes: number
-  /** The most that is buffered for one of them. */
-  mostBufferedBytes: number
-  /** How often somebody had to go because these were too many. */
-  shed: number
-  /** Peers that ended, by cause. */
-  left: Record<string, number>
-  /** Of the app to clients: those that were sent, and those that nobody heard. */
-  messages: { sent: number, unsent: number }
-  /** Rooms whose recordings are remembered; news that wait for `onRecording`; those that came too late to be told. */
-  recordings: { rooms: number, waiting: number, late: number }
-  trunk: MediaServerStats & { state: TrunkState['state'] }
-}
-
 /** Rooms without a peer whose recordings are remembered. */
 const IDLE_ROOMS = 1_000
 
@@ -84,6 +55,7 @@ const IDLE_ROOMS = 1_000
 export class Relay<Metadata> {
   readonly hooks: Hooks<Metadata>
   readonly peers = new PeerRegistry<Metadata, RelayedPeer<Metadata>>()
+  readonly messages = new Messages(this.peers)
   readonly #options: RelayOptions<Metadata>
   readonly #services: PeerServices<Metadata, RelayedPeer<Metadata>>
   readonly #counts = { uplink: 0, downlink: 0, resumed: 0, reset: 0 }
@@ -99,7 +71,6 @@ export class Relay<Metadata> {
   readonly #telling: Telling<Metadata>
   readonly #recordings: Recordings
   readonly #recordingNews: RecordingNews<Metadata>
-  readonly #messages = { sent: 0, unsent: 0 }
   #trunk: TrunkState = { state: 'closed' }
   /** Whether nobody is let in any more. */
   #closed = false
@@ -206,21 +177,6 @@ export class Relay<Metadata> {
     return this.#recordings.of(roomId)
   }
 
-  /**
-   * Says something to the clients of a room, or to one. It is said once: who has no link at the moment, or whose kind of client knows
-   * nothing of such, does not hear it.
-   * @returns to how many
-   * @throws MessageError it is not JSON, or too large
-   */
-  tell (to: { peerId: string } | { roomId: string }, message: unknown): number {
-    const json = toMessage(message)
-    const peers = 'peerId' in to ? [this.peers.get(to.peerId)].filter((peer) => peer !== undefined) : this.peers.inRoom(to.roomId)
-    const sent = peers.filter((peer) => peer.tell(json)).length
-    this.#messages.sent += sent
-    this.#messages.unsent += peers.length - sent
-    return sent
-  }
-
   /** Whether there was such a peer. */
   kick (peerId: string, reason: string): boolean {
     const peer = this.peers.get(peerId)
@@ -246,7 +202,7 @@ export class Relay<Metadata> {
       ...this.#budget.measure(),
       shed: this.#budget.shed,
       left: { ...this.#left },
-      messages: { ...this.#messages },
+      messages: { ...this.messages.counts },
       recordings: { rooms: this.#recordings.rooms, waiting: this.#recordingNews.waiting, late: this.#recordingNews.late },
       trunk: { state: this.#trunk.state, ...this.#options.mediaServer.stats() }
     }

@@ -1,0 +1,13 @@
+import type { RoomRecordings } from '../relay/recordings.js'
+import type { RecordingState } from '../session/messages.js'
+
+/** Recordings of a room that a client is told of at most: those first that are being made. */
+const MAX_TOLD = 100
+
+/** Where the files are, and what went wrong, is not for clients. */
+export function statesOf ({ isKnown, recordings }: RoomRecordings): RecordingState[] | null {
+  if (!isKnown) return null
+  // The light is on while one of them is active: there need not be hundreds.
+  const told = recordings.length <= MAX_TOLD ? recordings : [...recordings.filter(({ status }) => status !== 'active'), ...recordings.filter(({ status }) => status === 'active')].slice(-MAX_TOLD)
+  return told.map(({ recordingId, status, revision, startedAt }) => ({ recordingId, status, revision, startedAt: startedAt?.getTime() ?? null }))
+}
