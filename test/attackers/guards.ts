@@ -14,7 +14,7 @@ export interface Guard {
 const ENTRY = 'plugins/attackers'
 const ROUTE = 'plugins/client-route.js'
 const REQUEST_LOG = 'plugins/request-log.js'
-const PLUGIN = 'plugins/trunkline.js'
+const WEBSOCKET = 'plugins/websocket.js'
 const SOCKET = 'lib/dialects/client-socket.js'
 const LINK = 'lib/dialects/session-link.js'
 const FISHJAM = 'lib/dialects/fishjam.js'
@@ -25,7 +25,7 @@ const waits = (guard: Guard): Guard => ({ ...guard, waits: true })
 
 const NO_SIZE = { file: SOCKET, find: 'if (data.length > this.#messageBytes) {', put: 'if (false) {' }
 /** The bound of ws, which looks at what is announced. */
-const NO_PAYLOAD = { file: PLUGIN, find: 'maxPayload: limits.messageBytes,', put: 'maxPayload: 0,' }
+const NO_PAYLOAD = { file: WEBSOCKET, find: 'maxPayload: limits.messageBytes,', put: 'maxPayload: 0,' }
 const NO_WIRE_COUNT = { file: SOCKET, find: 'raw.bytesRead - start > this.#limits.preAuthBytes + FRAMING_BYTES', put: 'false' }
 
 export const guards: Guard[] = [
@@ -48,8 +48,8 @@ export const guards: Guard[] = [
 
   { attack: 'huge message: one of the largest size', test: 'attackers/frames', edits: [NO_PAYLOAD, NO_SIZE], waits: true },
   { attack: 'huge message: 1099511627776', test: 'attackers/frames', edits: [NO_PAYLOAD], waits: true },
-  waits(one('attackers/frames', 'fragment flood', PLUGIN, 'perMessageDeflate: false,', 'perMessageDeflate: false, maxFragments: 0,')),
-  waits(one('attackers/frames', 'ping flood', PLUGIN, 'perMessageDeflate: false,', 'perMessageDeflate: false, maxPendingAutoPongs: 0,')),
+  waits(one('attackers/frames', 'fragment flood', WEBSOCKET, 'perMessageDeflate: false,', 'perMessageDeflate: false, maxFragments: 0,')),
+  waits(one('attackers/frames', 'ping flood', WEBSOCKET, 'perMessageDeflate: false,', 'perMessageDeflate: false, maxPendingAutoPongs: 0,')),
   {
     attack: 'empty messages',
     test: 'attackers/frames',
@@ -60,7 +60,7 @@ export const guards: Guard[] = [
       { file: 'lib/session/end.js', find: 'const EVENT_COST = 64;', put: 'const EVENT_COST = 0;' }
     ]
   },
-  one('attackers/frames', 'compression bomb', PLUGIN, 'perMessageDeflate: false,', 'perMessageDeflate: true,'),
+  one('attackers/frames', 'compression bomb', WEBSOCKET, 'perMessageDeflate: false,', 'perMessageDeflate: true,'),
   waits(one('attackers/frames', 'reset', ROUTE, 'closed: (client) => connections.delete(client),', 'closed: () => {},')),
   waits(one('attackers/frames', 'half open', ROUTE, 'closed: (client) => connections.delete(client),', 'closed: () => {},')),
 
