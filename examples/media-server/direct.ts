@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import trunkline, { tickets } from 'trunkline'
 import type { DirectDoor } from './direct-door.js'
+import { DoorTickets } from './door-tickets.js'
 
 export interface DirectOptions {
   /** The trunk of this very process, and the secret of it. */
@@ -32,7 +33,7 @@ export async function openDirect ({ trunk, host, port, url, origins }: DirectOpt
     mediaServer: { ...trunk, retry: { baseMs: 50, maxMs: 500 } },
     origins,
     drain: DRAIN,
-    authenticate: tickets({ lifeMs: TICKET_MS })
+    authenticate: tickets({ lifeMs: TICKET_MS, store: new DoorTickets() })
   })
   await app.listen({ host, port })
   const at = url ?? urlOf('ws', app.server.address() as AddressInfo)
