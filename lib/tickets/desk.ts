@@ -30,6 +30,9 @@ export interface TicketClaims<Metadata = unknown> {
 
 type Read = Claims & { goodUntil: number }
 
+/** Peers whose tickets this process has made void, and remembers it itself; beyond, only the store knows. */
+const MAX_VOIDED = 10_000
+
 /** Where tickets are issued and shown. */
 export class TicketDesk<Metadata> {
   readonly #options: DeskOptions
@@ -38,6 +41,8 @@ export class TicketDesk<Metadata> {
   #isInUse = false
   /** The number of the ticket that was issued last, or has been seen with a larger one. */
   #last = 0
+  /** By peer, the latest last: the store may have answered just before it heard of it, or not hear of it. */
+  readonly #voided = new Map<string, number>()
 
   constructor (options: DeskOptions) {
     this.#options = options
@@ -99,7 +104,7 @@ export class TicketDesk<Metadata> {
     const read = await this.#read(token)
     this.#checkLife(read, Math.min(graceMs, this.#options.lifeMs))
     const { goodUntil, peerId, roomId, issue, subject, metadata, expiresAt } = read
-    if (await this.#ask(peerId, 0, issue) > issue) throw new TicketVoidError()
+    if (await this.#ask(peerId, 0, issue) > issue || this.#isVoided(read)) throw new TicketVoidError()
     return {
       peerId,
       roomId,
@@ -118,6 +123,9 @@ export class TicketDesk<Metadata> {
   async void (peerId: string): Promise<void> {
     // What another process has issued in this millisecond was issued before.
     const issue = this.#next(this.#clock.now(), 999)
+    this.#voided.delete(peerId)
+    this.#voided.set(peerId, issue)
+    if (this.#voided.size > MAX_VOIDED) this.#voided.delete(this.#voided.keys().next().value!)
     this.#saw(await this.#ask(peerId, issue, issue))
   }
 
@@ -136,7 +144,11 @@ export class TicketDesk<Metadata> {
     this.#saw(issue)
     const largest = await this.#ask(peerId, issue, issue)
     this.#saw(largest)
-    if (largest !== issue) throw new TicketVoidError()
+    if (largest !== issue || this.#isVoided({ peerId, issue })) throw new TicketVoidError()
+  }
+
+  #isVoided ({ peerId, issue }: Pick<Claims, 'peerId' | 'issue'>): boolean {
+    return (this.#voided.get(peerId) ?? 0) > issue
   }
 
   /**

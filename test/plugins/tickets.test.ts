@@ -230,7 +230,32 @@ t.test('a store that fails, or takes too long, is no fault of the client: it is 
   clock.advance(5_000)
   t.match(await slow, { statusCode: 503 })
   claim = (_peerId, issue) => issue
-  await plain(t, test, token)
+  await t.rejects(FakeClient.connect(`${test.base}/signaling?token=${token}`), { message: /401/ }, 'in this process the kick counts all the same')
+  await plain(t, test, (await test.trunkline.admit({ roomId: 'r', peerId: 'p' })).token)
+})
+
+t.test('who is kicked while its ticket is being looked at does not come in', async (t) => {
+  let asked = (): void => {}
+  let answer = (): void => {}
+  // It hears of the kick after it has looked, and before its answer is here.
+  const store: TicketStore = {
+    async claim (_peerId, issue) {
+      asked()
+      await new Promise<void>((resolve) => { answer = resolve })
+      return issue
+    }
+  }
+  const test = await startWithTickets(t, {}, tickets({ secret: SECRET, store }))
+  const { token, peerId } = await test.trunkline.admit({ roomId: 'r' })
+  const isAsked = new Promise<void>((resolve) => { asked = resolve })
+  const client = FakeClient.connect(`${test.base}/signaling?token=${token}`)
+  await isAsked
+  const answerFirst = answer
+  test.trunkline.kick(peerId)
+  answerFirst()
+  await t.rejects(client, { message: /401/ })
+  t.equal(test.trunkline.peers.size, 0)
+  answer()
 })
 
 t.test('what cannot be admitted', async (t) => {
