@@ -87,15 +87,15 @@ export class Control {
   }
 
   async addPeer (roomId: string, { peerId = randomUUID(), metadata = null, dialect = 'trunkline' }: { peerId?: string, metadata?: unknown, dialect?: 'trunkline' | 'fishjam' }): Promise<{ peer: PeerView, token: string, url: string }> {
-    const hosted = this.#find(roomId)
+    this.#find(roomId)
     const door = this.#options.door()
     checkId(peerId, 'peerId')
     if (Buffer.byteLength(JSON.stringify(metadata)) > MAX_METADATA_BYTES) throw new ControlError(400, `metadata is at most ${MAX_METADATA_BYTES} bytes of JSON`)
     if (door === undefined) throw new ControlError(503, 'no clients connect directly')
-    if (hosted.way === 'relayed') throw new ControlError(409, 'room mode')
-    if (!hosted.hasPlaceFor(peerId)) throw new ControlError(503, 'room full')
-    hosted.add(peerId, metadata)
+    this.#findPlace(roomId, peerId)
     const { token, url } = await door.admit({ roomId, peerId, metadata, dialect })
+    // Others may have come meanwhile, or the room have ended. Who gets no token is not waited for.
+    this.#findPlace(roomId, peerId).add(peerId, metadata)
     return { peer: { id: peerId, type: 'webrtc', status: 'disconnected', metadata }, token, url }
   }
 
@@ -154,6 +154,14 @@ export class Control {
     const state = this.#options.recordings.get(recordingId)
     if (state?.status === 'active' || state?.status === 'finished') throw new ControlError(409, 'the recording is not over yet')
     if (!await this.#options.recordings.delete(recordingId)) throw new ControlError(404, 'recording not found')
+  }
+
+  /** The room, if it takes this client directly. */
+  #findPlace (roomId: string, peerId: string): HostedRoom {
+    const hosted = this.#find(roomId)
+    if (hosted.way === 'relayed') throw new ControlError(409, 'room mode')
+    if (!hosted.hasPlaceFor(peerId)) throw new ControlError(503, 'room full')
+    return hosted
   }
 
   #find (roomId: string): HostedRoom {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
-import trunkline, { tickets } from 'trunkline'
+import trunkline, { errors, tickets } from 'trunkline'
+import { ControlError } from './control.js'
 import type { DirectDoor } from './direct-door.js'
 import { DoorTickets } from './door-tickets.js'
 
@@ -41,8 +42,13 @@ export async function openDirect ({ trunk, host, port, url, origins }: DirectOpt
     url: at,
     door: {
       async admit ({ roomId, peerId, metadata, dialect }) {
-        const { token, url: path } = await app.trunkline.admit({ roomId, peerId, metadata }, { dialect })
-        return { token, url: at + path }
+        try {
+          const { token, url: path } = await app.trunkline.admit({ roomId, peerId, metadata }, { dialect })
+          return { token, url: at + path }
+        } catch (error) {
+          // More metadata than a ticket has room for, say.
+          throw error instanceof errors.AdmitError ? new ControlError(400, error.message) : error
+        }
       },
       remove (peerId) { app.trunkline.kick(peerId) }
     },

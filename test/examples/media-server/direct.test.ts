@@ -121,6 +121,17 @@ t.test('nobody comes in without a token that is still good, and nobody is mixed'
   t.same(refused.body, { errors: 'room mode' })
 })
 
+t.test('more metadata than a ticket has room for is refused, and the room stays open to all', async (t) => {
+  const server = await startProcess(t)
+  await ask(server, 'POST', '/room', { roomId: 'room', maxPeers: 1 })
+  const { status, body } = await ask(server, 'POST', '/room/room/peer', { type: 'webrtc', options: { peerId: 'a', metadata: 'x'.repeat(5_000) } })
+  t.equal(status, 400)
+  t.match(body.errors, /put less into the metadata/)
+  t.same((await ask(server, 'GET', '/room/room')).body.data.peers, [])
+  t.same(server.errors, [])
+  await connect(t, server, 'room', 'b')
+})
+
 t.test('what is recorded is whole when the process is ended', async (t) => {
   const server = await startProcess(t, { RECORDINGS_DIR: t.testdir() })
   await ask(server, 'POST', '/room', { roomId: 'room' })
