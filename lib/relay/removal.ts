@@ -1,3 +1,4 @@
+import { isId } from '../ids.js'
 import { logThrown } from '../logger.js'
 import type { Logger } from '../logger.js'
 import type { AppControl } from './app-control.js'
@@ -49,6 +50,8 @@ export class Removal<Metadata> {
 
   #void (peerId: string): void {
     const { desk, log } = this.#options
+    // Nobody has such a ticket; and it may be of any size.
+    if (!isId(peerId)) return
     desk?.void(peerId).catch((error: unknown) => logThrown(log, error, 'the tickets of a peer that was removed may still be good', { peerId }))
   }
 }
