@@ -78,7 +78,9 @@ export class Admittances<Metadata> {
     const isGone = (): boolean => signal?.aborted === true || request?.raw.socket?.destroyed === true
     const identity = this.#checked(who)
     const kind = dialect ?? [...paths.keys()][0]!
-    if (mode === 'direct') return await this.#add(identity, kind, isGone)
+    // Only one that the app has named can be there already, and only a client that is watched is seen to go.
+    const mayBeThere = who.peerId !== undefined && (request ?? signal) !== undefined
+    if (mode === 'direct') return await this.#add(identity, kind, isGone, mayBeThere)
     const { issue } = this.#options
     if (issue === null) throw new AdmitError("the option 'authenticate' takes something else than tickets: give authenticate: tickets(), or let the app itself make what its function takes")
     const path = paths.get(kind)
@@ -97,7 +99,7 @@ export class Admittances<Metadata> {
   async addPeer (roomId: string, { peerId, metadata, dialect }: DirectPeer = {}): Promise<Admittance> {
     this.#options.control.direct('addPeer')
     const identity = this.#checked({ roomId, metadata, ...(peerId === undefined ? {} : { peerId }) })
-    return await this.#add(identity, dialect ?? [...this.#options.paths.keys()][0]!, () => false)
+    return await this.#add(identity, dialect ?? [...this.#options.paths.keys()][0]!, () => false, false)
   }
 
   #checked (who: unknown): CheckedIdentity<Metadata> & { peerId: string } {
@@ -115,7 +117,7 @@ export class Admittances<Metadata> {
   }
 
   /** One peer at a time, so that the newest is the last that the media server hears of. */
-  async #add (identity: CheckedIdentity<Metadata> & { peerId: string }, dialect: string, isGone: () => boolean): Promise<Admittance> {
+  async #add (identity: CheckedIdentity<Metadata> & { peerId: string }, dialect: string, isGone: () => boolean, mayBeThere: boolean): Promise<Admittance> {
     if (isGone()) throw new AdmitGoneError()
     const { control, driver } = this.#options
     const server = control.direct('addPeer')
@@ -123,7 +125,7 @@ export class Admittances<Metadata> {
     if (this.#asked >= MAX_ASKED) throw new AdmitBusyError(MAX_ASKED)
     this.#asked++
     const { peerId } = identity
-    const turn = (this.#turns.get(peerId) ?? Promise.resolve()).then(async () => await this.#ask(server, identity, dialect, isGone))
+    const turn = (this.#turns.get(peerId) ?? Promise.resolve()).then(async () => await this.#ask(server, identity, dialect, isGone, mayBeThere))
     const over = turn.then(() => {}, () => {}).then(() => {
       this.#asked--
       if (this.#turns.get(peerId) === over) this.#turns.delete(peerId)
@@ -132,10 +134,13 @@ export class Admittances<Metadata> {
     return await turn
   }
 
-  async #ask (server: MediaServerControl, { roomId, peerId, metadata }: CheckedIdentity<Metadata> & { peerId: string }, dialect: string, isGone: () => boolean): Promise<Admittance> {
+  async #ask (server: MediaServerControl, { roomId, peerId, metadata }: CheckedIdentity<Metadata> & { peerId: string }, dialect: string, isGone: () => boolean, mayBeThere: boolean): Promise<Admittance> {
     if (isGone()) throw new AdmitGoneError()
+    const wasThere = mayBeThere && (await server.getRoom(roomId)).peers.some(({ id }) => id === peerId)
     const admittance = await server.addPeer!({ roomId, peerId, metadata: metadata ?? null, dialect })
     if (!isGone()) return admittance
+    // Whoever is in a call, and has but asked anew, stays in it.
+    if (wasThere) throw new AdmitGoneError()
     try {
       await server.removePeer(roomId, peerId)
     } catch (error) {

@@ -93,6 +93,7 @@ t.test('a client that drops its request is removed from the media server, where 
       answer = resolve
       asked()
     }),
+    getRoom: async (id) => ({ id, maxPeers: null, isRecorded: false, peers: [] }),
     removePeer: async (...which) => { removed.push(which) }
   }, {
     after: (app) => {

@@ -10,6 +10,7 @@ import type { TicketStore } from '../../lib/tickets/store.js'
 import trunkline, { tickets } from '../../plugins/trunkline.js'
 import type { Tickets } from '../../plugins/trunkline.js'
 import { startEndpoint } from '../endpoint-server.js'
+import { LinkClient } from '../link-client.js'
 import { startApp, startMediaServer } from '../support.js'
 import type { TestApp, TestOptions } from '../support.js'
 
@@ -156,6 +157,42 @@ t.test('the newer of two tickets makes the older one void', async (t) => {
   await joined(test, 'p')
   await t.rejects(FakeClient.connect(`${test.base}/signaling?token=${older.token}`), { message: /401/ })
   t.equal(client.socket.readyState, WebSocket.OPEN, 'and does no harm to who is in')
+})
+
+t.test('of two that were made at once the one that was used last is good, whichever way they come', async (t) => {
+  for (const first of [0, 1]) {
+    const test = await startWithTickets(t)
+    const both = await Promise.all([test.trunkline.admit({ roomId: 'r', peerId: 'p' }), test.trunkline.admit({ roomId: 'r', peerId: 'p' })])
+    t.not(both[0].token, both[1].token)
+    const client = await plain(t, test, both[first]!.token)
+    await joined(test, 'p')
+    if (first === 0) {
+      await plain(t, test, both[1].token)
+      t.match(await client.closed, { code: 4409 })
+    }
+    await t.rejects(FakeClient.connect(`${test.base}/signaling?token=${both[0].token}`), { message: /401/ })
+    await joined(test, 'p')
+    t.equal(test.trunkline.peers.size, 1)
+  }
+})
+
+t.test('the room is that of the ticket, whatever its client says, and no session of another is gone on with', async (t) => {
+  const test = await startWithTickets(t)
+  const there = await test.trunkline.admit({ roomId: 'there', peerId: 'p' })
+  const link = await LinkClient.connect(test)
+  t.teardown(() => link.client.cut())
+  link.control({ type: 'join', id: 1, version: 1, token: there.token, roomId: 'elsewhere' })
+  const { key, roomId } = await link.heard('joined')
+  t.equal(roomId, 'there')
+
+  for (const [who, code] of [[{ roomId: 'elsewhere', peerId: 'p' }, 4403], [{ roomId: 'there', peerId: 'q' }, 4403], [{ roomId: 'elsewhere', peerId: 'q' }, 4403]] as const) {
+    const { token } = await test.trunkline.admit(who)
+    const other = await LinkClient.connect(test)
+    other.control({ type: 'join', id: 1, version: 1, token, resume: { peerId: 'p', key, received: 0 } })
+    t.equal((await other.closed).code, code, JSON.stringify(who))
+  }
+  t.match(test.trunkline.peers.get('p'), { roomId: 'there', state: 'joined' })
+  t.equal(test.trunkline.peers.size, 1)
 })
 
 for (const [name, remove] of Object.entries({

@@ -4,6 +4,7 @@ import { systemClock } from '../../../lib/clock.js'
 import { silentLogger } from '../../../lib/logger.js'
 import { RestControl } from '../../../lib/media-servers/rest/rest-control.js'
 import { controlChecks } from '../../../lib/testing/index.js'
+import { until } from '../../e2e/support/until.js'
 import { startApp } from '../../support.js'
 import { startProcess } from './process.js'
 
@@ -19,7 +20,7 @@ t.test('the process does all that a control API is to do, with peers that come o
       join: async (roomId) => {
         const peerId = randomUUID()
         const client = await join({ roomId, peerId })
-        for (let n = 0; n < 500 && !(await control.getRoom(roomId)).peers.some(({ id }) => id === peerId); n++) await new Promise((resolve) => { setImmediate(resolve) })
+        await until('the peer is in', async () => (await control.getRoom(roomId)).peers.some(({ id }) => id === peerId))
         return { peerId, leave: async () => { await client.close() }, ended: client.closed }
       }
     }), name)

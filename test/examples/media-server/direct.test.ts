@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import t, { type Test } from 'tap'
-import { WebSocket } from 'ws'
-import { Link } from '../../../lib/client/index.js'
-import type { SocketConstructor } from '../../../lib/client/index.js'
 import { FakeClient } from '../../../lib/testing/index.js'
+import { until } from '../../e2e/support/until.js'
 import { startApp } from '../../support.js'
+import { DirectClient } from './direct-client.js'
 import { startProcess, type MediaServer } from './process.js'
-import { RtpPublisher } from './rtp-publisher.js'
 import { lookAt } from './webm-look.js'
 
 /** What the API answers is what these tests are about. */
@@ -24,25 +22,7 @@ async function ask ({ api, token }: MediaServer, method: string, path: string, b
 /** A client that connects directly: joined, with a session. */
 async function connect (t: Test, server: MediaServer, roomId: string, peerId: string) {
   const { body: { data: { token, peer_websocket_url: url } } } = await ask(server, 'POST', `/room/${roomId}/peer`, { type: 'webrtc', options: { peerId, metadata: { name: peerId } } })
-  const link = new Link({ url, token, WebSocket: WebSocket as unknown as SocketConstructor })
-  t.teardown(() => link.destroy())
-  const lights: string[] = []
-  const waiting = new Map<string, () => void>()
-  link.on('recordings', (light) => {
-    lights.push(light)
-    waiting.get(light)?.()
-  })
-  const failed = new Promise<{ code: number, reason: string }>((resolve) => { link.on('failed', resolve) })
-  const joined = new Promise<{ peerId: string, roomId: string }>((resolve) => { link.on('joined', resolve) })
-  link.join()
-  const session = await Promise.race([joined, failed.then(({ code, reason }) => { throw new Error(`${code} ${reason}`) })])
-  const light = async (wanted: string): Promise<void> => {
-    if (link.recordingLight !== wanted) await new Promise<void>((resolve) => { waiting.set(wanted, resolve) })
-  }
-  const publisher = new RtpPublisher(t, peerId, {
-    send: (data) => link.send(data), onEvent: (listener) => { link.on('mediaEvent', (event) => { listener(event as Uint8Array) }) }
-  })
-  return { link, url, token, session, failed, light, publisher }
+  return Object.assign(await DirectClient.join(t, { url, token, peerId }), { url, token })
 }
 
 t.test('clients connect directly: media, a true light, files by HTTP, and the end of the room', async (t) => {
@@ -68,8 +48,7 @@ t.test('clients connect directly: media, a true light, files by HTTP, and the en
   await Promise.all([a.light('off'), b.light('off')])
   t.same((await ask(server, 'DELETE', `/room/room/component/${component}`)).body, { errors: 'component not found' })
 
-  let recording: any
-  while (recording?.status !== 'available') [recording] = (await ask(server, 'GET', '/recording')).body.data
+  const recording = await until('the file is whole', async () => (await ask(server, 'GET', '/recording')).body.data.find(({ status }: any) => status === 'available'))
   t.equal(dirname(recording.file), t.testdirName)
   const path = `/recording/${recording.id}/${basename(recording.file)}`
   const whole = await ask(server, 'GET', path)
@@ -116,9 +95,9 @@ t.test('nobody comes in without a token that is still good, and nobody is mixed'
   await ask(server, 'DELETE', '/room/room/peer/a')
   t.equal(await come(token), 401, 'a peer that was removed')
   await join({ roomId: 'room', peerId: 'relayed' })
-  let refused: any
-  while (refused?.status !== 409) refused = await ask(server, 'POST', '/room/room/peer', { type: 'webrtc', options: { peerId: `a${Math.random()}` } })
-  t.same(refused.body, { errors: 'room mode' })
+  await until('it is in', async () => (await ask(server, 'GET', '/room/room')).body.data.peers.some(({ id }: any) => id === 'relayed'))
+  const refused = await ask(server, 'POST', '/room/room/peer', { type: 'webrtc', options: { peerId: 'a' } })
+  t.same([refused.status, refused.body], [409, { errors: 'room mode' }])
 })
 
 t.test('more metadata than a ticket has room for is refused, and the room stays open to all', async (t) => {

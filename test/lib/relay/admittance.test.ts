@@ -17,9 +17,12 @@ class Asked {
   readonly errors: object[] = []
   readonly admittances: Admittances<unknown>
   failRemoving = false
+  /** Whom the media server tells of, in each room. */
+  present: string[] = []
 
   constructor (mode: 'relay' | 'direct' = 'direct') {
     const control: Partial<MediaServerControl> = {
+      getRoom: async (id) => ({ id, maxPeers: null, isRecorded: false, peers: this.present.map((id) => ({ id, status: 'disconnected' as const, metadata: null })) }),
       addPeer: async (request) => {
         this.requests.push(request)
         const { peerId } = request
@@ -104,6 +107,21 @@ t.test('a client that goes while the media server is asked is removed there; one
     await t.rejects(one.admittances.admit({ roomId: 'r', peerId: 'p' }, how), gone)
     t.equal(one.requests.length, 1)
   }
+})
+
+t.test('a client that was there before, and goes while it asks anew, is not removed', async (t) => {
+  const one = new Asked()
+  one.present = ['p']
+  const aborter = new AbortController()
+  const admitted = one.admittances.admit({ roomId: 'r', peerId: 'p' }, { signal: aborter.signal })
+  const refused = t.rejects(admitted, { code: 'TRK_ERR_ADMIT_GONE' })
+  await settled()
+  aborter.abort()
+  one.answers[0]!.resolve()
+  await refused
+  t.same(one.removed, [])
+  const stranger = one.admittances.admit({ roomId: 'r' }, { signal: aborter.signal })
+  await t.rejects(stranger, { code: 'TRK_ERR_ADMIT_GONE' })
 })
 
 t.test('no more than a thousand wait', async (t) => {
