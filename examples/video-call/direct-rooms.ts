@@ -3,7 +3,7 @@ import type { Admittance, AdmitOptions, Identity, Trunkline } from 'trunkline'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 
 /** How long a room is left alone in which there may be somebody soon. Longer than the media server waits for a client. */
-const FRESH_MS = 90_000
+export const FRESH_MS = 90_000
 
 /**
  * Rooms of clients that connect directly: such have to be made before anybody can be let in, and stay until somebody deletes them.
@@ -14,10 +14,12 @@ export class DirectRooms {
   readonly #log: FastifyBaseLogger
   /** Those that this process has let somebody into, and when it last did: no more than the media server has rooms. */
   readonly #usedAt = new Map<string, number>()
+  readonly #now: () => number
 
-  constructor (trunkline: Trunkline, log: FastifyBaseLogger) {
+  constructor (trunkline: Trunkline, log: FastifyBaseLogger, now = Date.now) {
     this.#trunkline = trunkline
     this.#log = log
+    this.#now = now
   }
 
   /** As `admit` of Trunkline does it, into a room that is made where there is none. */
@@ -25,7 +27,7 @@ export class DirectRooms {
     const { roomId } = who
     const usedBefore = this.#usedAt.get(roomId)
     // Before anything is asked, so that nobody deletes it meanwhile.
-    this.#usedAt.set(roomId, Date.now())
+    this.#usedAt.set(roomId, this.#now())
     try {
       return await this.#admit(who, how)
     } catch (error) {
@@ -51,12 +53,12 @@ export class DirectRooms {
   }
 
   async #tidy (): Promise<void> {
-    const stale = [...this.#usedAt].filter(([, usedAt]) => usedAt < Date.now() - FRESH_MS).map(([roomId]) => roomId)
+    const stale = [...this.#usedAt].filter(([, usedAt]) => usedAt < this.#now() - FRESH_MS).map(([roomId]) => roomId)
     if (stale.length === 0) return
     try {
       const rooms = new Map((await this.#trunkline.rooms.list()).map(({ id, peers }) => [id, peers.length]))
       for (const roomId of stale) {
-        if ((rooms.get(roomId) ?? 0) > 0 || (this.#usedAt.get(roomId) ?? Infinity) >= Date.now() - FRESH_MS) continue
+        if ((rooms.get(roomId) ?? 0) > 0 || (this.#usedAt.get(roomId) ?? Infinity) >= this.#now() - FRESH_MS) continue
         this.#usedAt.delete(roomId)
         if (rooms.has(roomId)) await this.#trunkline.rooms.delete(roomId)
       }

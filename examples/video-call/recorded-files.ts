@@ -18,9 +18,9 @@ interface Entry {
 }
 
 /** Rooms of which something is remembered: beyond, the one that was heard of longest ago is forgotten. */
-const MAX_ROOMS = 1_000
+export const MAX_ROOMS = 1_000
 /** Recordings of one room: beyond, the oldest is forgotten. The files themselves stay where they are. */
-const MAX_IN_ROOM = 100
+export const MAX_IN_ROOM = 100
 
 /** What has been recorded, as the media server has told it: by room, and where the files are. */
 export class RecordedFiles {
