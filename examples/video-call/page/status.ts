@@ -50,6 +50,6 @@ async function ask (): Promise<Health | null> {
 }
 
 function describe ({ trunk, peers }: Health, mode: Mode): string {
-  if (mode === 'direct') return `Trunk ${trunk} · this call does without it`
+  if (mode === 'direct') return `Trunk ${trunk} · direct call`
   return `Trunk ${trunk} · ${peers} ${peers === 1 ? 'peer' : 'peers'}`
 }
