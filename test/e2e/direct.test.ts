@@ -3,11 +3,17 @@ import { withoutChromium } from '../setup/chromium.js'
 import { Caller, allSeeEachOther } from './support/caller.js'
 import { ChaosStack } from './support/chaos-stack.js'
 import { processTree, tcpSockets } from './support/proc.js'
+import type { Process } from './support/proc.js'
 import { OFF, ON, playsAll } from './support/recordings.js'
 import { until } from './support/until.js'
 
 /** Of a picture that somebody looks at. */
 const MAX_GAP_MS = 3_000
+
+/** That of this test. */
+function mediaServer (): Process {
+  return processTree(process.pid).find(({ command }) => command.includes('media-server/main.js'))!
+}
 
 t.test('a call that goes directly to the media server', { skip: withoutChromium() }, async (t) => {
   const stack = await ChaosStack.start()
@@ -31,8 +37,7 @@ t.test('a call that goes directly to the media server', { skip: withoutChromium(
   await t.test('has nothing of it in the backend', async (t) => {
     t.match(await stack.app.health(), { trunk: 'up', trunks: 1, peers: 0, links: 0, direct: { trunk: 'up', trunks: 1, links: 0 } }, 'no peer and no client, and one trunk for each registration')
     const directPort = Number(new URL(stack.mediaServer.direct).port)
-    const [mediaServer] = processTree(process.pid).filter(({ command }) => command.includes('media-server/main.js'))
-    const clients = tcpSockets(mediaServer!.pid).filter(({ state, localPort }) => state === 'established' && localPort === directPort)
+    const clients = tcpSockets(mediaServer().pid).filter(({ state, localPort }) => state === 'established' && localPort === directPort)
     t.equal(clients.length, callers.length, 'the operating system lists them at the media server')
     way.proxy.cut()
     const { trunk } = await stack.app.health()
@@ -78,6 +83,14 @@ t.test('a call that goes directly to the media server', { skip: withoutChromium(
     await direct.page.close()
     await relayed.page.close()
     for (const caller of callers) t.match(await caller.watched(), { state: 'joined', states: [] })
+  })
+
+  await t.test('begins anew by itself when the media server was killed', async (t) => {
+    process.kill(mediaServer().pid, 'SIGKILL')
+    for (const caller of callers) await until(`${caller.name} has come back`, async () => (await caller.watched()).resets > 0)
+    await allSeeEachOther(callers)
+    for (const caller of callers) t.match(await caller.watched(), { state: 'joined', failed: null, resets: 1 }, `${caller.name} is in the room again, which the new media server had to be told of`)
+    for (const caller of callers) t.match((await caller.lights()).at(-1), { shown: OFF }, 'and knows that it is not recorded')
   })
 
   await t.test('takes all again who come back when everybody has left', async (t) => {

@@ -72,14 +72,15 @@ window.probe = (() => {
     /** From now on everything is counted that happens to this call; a page that is loaded again has forgotten it. */
     watch () {
       const { link, endpoint } = window.trunklineCall
-      watched = { link, endpoint, joins: [], resets: 0, failed: null, states: [], shownAtOnce: 0, before: { ...negotiated } }
-      link.on('joined', (session) => watched.joins.push(session))
-      link.on('reset', () => watched.resets++)
-      link.on('failed', (status) => { watched.failed = status })
+      // What was watched before goes on by itself.
+      const call = watched = { link, endpoint, joins: [], resets: 0, failed: null, states: [], shownAtOnce: 0, before: { ...negotiated } }
+      link.on('joined', (session) => call.joins.push(session))
+      link.on('reset', () => call.resets++)
+      link.on('failed', (status) => { call.failed = status })
       link.on('state', (state, previous) => {
-        watched.states.push(state)
+        call.states.push(state)
         // The page's own listener has run before.
-        if (previous === 'joined' && document.body.dataset.state !== 'joined') watched.shownAtOnce++
+        if (previous === 'joined' && document.body.dataset.state !== 'joined') call.shownAtOnce++
       })
     },
 
