@@ -26,6 +26,8 @@ import { FakeVideoRoom } from '../janus/support/fake-videoroom.js'
 import { calls, startApp, startMediaServer } from '../support.js'
 import { root, withTable } from './options-table.js'
 
+t.setTimeout(120_000)
+
 const readme = await readFile(new URL('README.md', root), 'utf8')
 const protocol = await readFile(new URL('PROTOCOL.md', root), 'utf8')
 

@@ -5,6 +5,8 @@ import t from 'tap'
 import { compareCosts } from '../../bench/tickets/costs.js'
 import { LIFE_MS, ROOMS, TICKETS, issueAll, office, offices, showAll, shown } from './support.js'
 
+t.setTimeout(120_000)
+
 /** In an order that the seed says. */
 function shuffled<Item> (items: Item[], random: () => number): Item[] {
   const mixed = [...items]

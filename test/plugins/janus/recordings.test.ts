@@ -7,6 +7,7 @@ import type { Recording } from '../../../plugins/trunkline.js'
 import { FakeVideoRoom } from '../../janus/support/fake-videoroom.js'
 import { Queue, startApp, startMediaServer, trunkState } from '../../support.js'
 import type { TestApp, TestOptions } from '../../support.js'
+import { driverWith } from '../direct-driver.js'
 
 interface Stage extends TestApp {
   server: FakeVideoRoom
@@ -47,8 +48,8 @@ async function attach (client: FakeClient, plugin = 'janus.plugin.videoroom'): P
 }
 
 t.test('a driver that cannot', async (t) => {
-  const { app } = await startApp(t, (await startMediaServer(t)).options)
-  await t.rejects(app.trunkline.startRecording('room'), { code: 'TRK_ERR_RECORDING_UNSUPPORTED', statusCode: 501, message: /the driver 'trunkline' cannot/ })
+  const { app } = await startApp(t, driverWith({}, (await startMediaServer(t)).options))
+  await t.rejects(app.trunkline.startRecording('room'), { code: 'TRK_ERR_RECORDING_UNSUPPORTED', statusCode: 501, message: /the driver 'driver of the test' cannot/ })
   await t.rejects(app.trunkline.stopRecording('room'), { code: 'TRK_ERR_RECORDING_UNSUPPORTED' })
 })
 
