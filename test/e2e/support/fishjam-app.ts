@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import trunkline from 'trunkline'
+import type { Notification } from 'trunkline'
 import { startMediaServer } from '../../../examples/video-call/media-server-process.js'
 import { sourceOf } from './source.js'
 
@@ -43,10 +44,7 @@ export async function startFishjamApp (): Promise<FishjamApp> {
   })
   app.server.on('upgrade', (_request, socket) => sockets.push(socket))
 
-  const script = await bundle()
-  app.get('/', async (_request, reply) => reply.type('text/html').send('<!doctype html><title>Fishjam</title><script type="module" src="/client.js"></script>'))
-  app.get('/client.js', async (_request, reply) => reply.type('text/javascript').send(script))
-  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const url = await listenWithPage(app)
   return {
     app,
     url,
@@ -59,6 +57,39 @@ export async function startFishjamApp (): Promise<FishjamApp> {
       await mediaServer.stop()
     }
   }
+}
+
+/** The same page, of an app whose clients connect to the media server themselves. */
+export async function startDirectFishjamApp (): Promise<Pick<FishjamApp, 'app' | 'url' | 'sockets' | 'close'> & { direct: string, notified: Notification[] }> {
+  const mediaServer = await startMediaServer(() => {})
+  const sockets: Duplex[] = []
+  const notified: Notification[] = []
+  const app = Fastify()
+  await app.register(trunkline, {
+    mode: 'direct',
+    mediaServer: { url: mediaServer.url, token: mediaServer.token },
+    hooks: { onNotification: (notification) => { notified.push(notification) } }
+  })
+  app.server.on('upgrade', (_request, socket) => sockets.push(socket))
+  const url = await listenWithPage(app)
+  return {
+    app,
+    url,
+    direct: mediaServer.direct,
+    sockets,
+    notified,
+    async close () {
+      await app.close()
+      await mediaServer.stop()
+    }
+  }
+}
+
+async function listenWithPage (app: FastifyInstance): Promise<string> {
+  const script = await bundle()
+  app.get('/', async (_request, reply) => reply.type('text/html').send('<!doctype html><title>Fishjam</title><script type="module" src="/client.js"></script>'))
+  app.get('/client.js', async (_request, reply) => reply.type('text/javascript').send(script))
+  return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
 async function bundle (): Promise<string> {

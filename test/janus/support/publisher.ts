@@ -3,15 +3,18 @@ import { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket } from 'werif
 import type { FakeClient } from '../../../lib/testing/index.js'
 import type { JanusMessage } from './janus-call.js'
 
-/** A client of the backend that speaks the Janus API, as janus.js does, and sends audio over the loopback interface: no browser is needed. */
+/** A client, of the backend or of Janus itself, that speaks the Janus API, as janus.js does, and sends audio over the loopback interface: no browser is needed. */
 export class Publisher {
   readonly client: FakeClient
+  readonly #further: Record<string, unknown>
   sessionId = 0
   handleId = 0
   #number = 0
 
-  constructor (client: FakeClient) {
+  /** @param further beside each request: a token of Janus's own, say */
+  constructor (client: FakeClient, further: Record<string, unknown> = {}) {
     this.client = client
+    this.#further = further
   }
 
   /** The next message that is wanted; those before it are lost. */
@@ -25,7 +28,7 @@ export class Publisher {
   /** @returns what is said to it, after its ack if there is one */
   async ask (message: Record<string, unknown>): Promise<JanusMessage> {
     const transaction = `t${++this.#number}`
-    this.client.send(JSON.stringify({ ...message, transaction }))
+    this.client.send(JSON.stringify({ ...this.#further, ...message, transaction }))
     return await this.hear((answer) => answer.transaction === transaction && answer.janus !== 'ack')
   }
 
