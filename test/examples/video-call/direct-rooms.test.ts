@@ -51,7 +51,9 @@ t.test('what else is wrong is told as it is', async (t) => {
   await admit('a')
   control.rooms.get('a')!.peers.clear()
   control.rooms.join('a', 'relayed')
+  const before = control.requests.length
   await t.rejects(admit('a'), { code: 'TRK_ERR_ROOM_MODE' })
+  t.equal(control.requests.length, before + 1, 'and nothing else is tried')
   control.respond = () => ({ status: 401 })
   await t.rejects(admit('b'), { code: 'TRK_ERR_CONTROL_UNAUTHORIZED' })
 })

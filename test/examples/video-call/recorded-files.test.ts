@@ -59,8 +59,9 @@ t.test('who is in it is asked for once, when it is first heard of', async (t) =>
 t.test('news that come late, or twice, do no harm', async (t) => {
   const files = new RecordedFiles()
   files.told(recording('one'), nobody)
-  files.told(recording('one', { status: 'active' }), nobody)
   files.told(recording('one'), nobody)
+  files.told(recording('one', { status: 'active' }), nobody)
+  t.match(await files.inRoom('room'), [{ id: 'one', durationMs: 1_500 }])
   t.equal((await files.inRoom('room')).length, 1)
 })
 
