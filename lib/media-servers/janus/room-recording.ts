@@ -93,7 +93,7 @@ export class RoomRecording {
     if (this.#failed.has(key)) return
     this.#failed.add(key)
     const { roomId, room, tell } = this.#options
-    tell({ recordingId: `janus-room-${room}-user-${publisherId}-${handle.handleId}`, roomId, status: 'failed', revision: ++this.#failures, startedAt: null, file: null, durationMs: null, error })
+    tell({ recordingId: `janus-room-${room}-user-${publisherId}-${handle.handleId}`, roomId, status: 'failed', revision: ++this.#failures, startedAt: null, file: null, durationMs: null, error, ...whomOf(handle) })
   }
 
   /** Janus may have ended them in the meantime, in whatever way. */
@@ -108,7 +108,7 @@ export class RoomRecording {
 
   #add (recordingId: string, startedAt: number, file: string | null, { peerId, sessionId, handleId }: WatchedHandle): void {
     const recording: Recording = {
-      recordingId, roomId: this.roomId, status: 'active', revision: 1, startedAt: new Date(startedAt), file, durationMs: null, error: null
+      recordingId, roomId: this.roomId, status: 'active', revision: 1, startedAt: new Date(startedAt), file, durationMs: null, error: null, ...whomOf({ peerId })
     }
     this.#files.set(recordingId, { recording, handle: { peerId, sessionId, handleId } })
     this.#options.tell(recording)
@@ -138,6 +138,11 @@ export function finalName (file: string): string {
 function startOf (name: string): number | null {
   const [, microseconds] = FILE_NAME.exec(name) ?? []
   return microseconds === undefined ? null : Math.floor(Number(microseconds) / 1_000)
+}
+
+/** Of whom a file is; of all where there is one for the whole room. */
+function whomOf ({ peerId }: { peerId: string }): { peerId?: string } {
+  return peerId === '' ? {} : { peerId }
 }
 
 function keyOf ({ sessionId, handleId }: WatchedHandle): string {

@@ -89,7 +89,7 @@ t.test('each file is a recording, as it is seen', async (t) => {
   server.publish(hers.handleId)
   const [first] = await app.trunkline.startRecording('1234')
   const name = `videoroom-1234-user-${hers.handleId}-1700000000000000-audio-0.mjr`
-  t.same(first, { recordingId: name, roomId: '1234', status: 'active', revision: 1, startedAt: new Date(1_700_000_000_000), file: `/recordings/${name}`, durationMs: null, error: null })
+  t.same(first, { recordingId: name, roomId: '1234', peerId: 'alice', status: 'active', revision: 1, startedAt: new Date(1_700_000_000_000), file: `/recordings/${name}`, durationMs: null, error: null })
   t.same(await told(), first)
 
   const bob = await join({ roomId: '1234', peerId: 'bob' })
