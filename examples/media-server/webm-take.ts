@@ -2,6 +2,7 @@ import { Event, MediaStreamTrack, RtpHeader, RtpPacket, RTCRtpCodecParameters, u
 import { MediaRecorder } from 'werift/nonstandard'
 import type { DiskFile } from './disk-file.js'
 import type { Kind, Source } from './forwarder.js'
+import './jitter-buffer.js'
 import { retimed, SteadyTime } from './steady-time.js'
 import type { Timing } from './timing.js'
 
