@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { ActiveRecording, type Recording } from './recording.js'
 import { systemTiming, type Timing } from './timing.js'
 
-/** Recordings that are listed at most; of more, the oldest that is over is forgotten, with its file. */
+/** Recordings that are listed at most; of more, the oldest that is over is forgotten, with its file: of the room that has the most. */
 export const MAX_RECORDINGS = 1_000
 /** Recordings that are made at a time. */
 export const MAX_ACTIVE = 64
@@ -89,11 +89,11 @@ export class Recordings {
 
   #makeRoom (): void {
     if (this.#recordings.size < this.#limits.recordings) return
-    for (const [id, { isOver }] of this.#recordings) {
-      if (!isOver) continue
-      this.delete(id).catch(() => {})
-      return
-    }
+    // Or one room that is recorded anew all the time would have the files of all others deleted.
+    const rooms = new Map<string, string[]>()
+    for (const [id, { isOver, state: { roomId } }] of this.#recordings) if (isOver) rooms.set(roomId, [...rooms.get(roomId) ?? [], id])
+    const [most] = [...rooms.values()].sort((a, b) => b.length - a.length)
+    if (most !== undefined) this.delete(most[0]!).catch(() => {})
   }
 
   async #path (id: string): Promise<string> {

@@ -10,6 +10,8 @@ import type { Timing } from './timing.js'
 export const SECOND_TRACK_MS = 2_000
 /** Files of one peer at most: one that publishes anew all the time would have those of others forgotten. */
 export const MAX_FILES = 50
+/** Peers whose files are counted: beyond, the one is forgotten that began one longest ago. */
+const MAX_COUNTED = 1_000
 
 interface Shoot {
   readonly recording: ActiveRecording
@@ -73,7 +75,9 @@ export class RoomRecording {
   #begin (publisher: Participant, tracks: readonly Track[]): void {
     const files = this.#files.get(publisher.id) ?? 0
     if (files >= MAX_FILES) return
+    this.#files.delete(publisher.id)
     this.#files.set(publisher.id, files + 1)
+    if (this.#files.size > MAX_COUNTED) this.#files.delete(this.#files.keys().next().value!)
     const recording = this.#recordings.begin({ roomId: this.#roomId, peerId: publisher.id, componentId: this.id })
     const shoot: Shoot = { recording, tracks: new Map(), wait: undefined }
     shoot.wait = this.#timing.after(SECOND_TRACK_MS, () => { this.#roll(shoot) })

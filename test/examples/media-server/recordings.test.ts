@@ -94,6 +94,20 @@ t.test('of too many the oldest that is over is forgotten, with its file', async 
   t.equal(await recordings.delete(done[1]!.state.id), false)
 })
 
+t.test('a room that is recorded anew all the time loses its own files, and no other its', async (t) => {
+  const { recordings } = setUp(t, { limits: { recordings: 4 } })
+  const make = async (roomId: string): Promise<string> => {
+    const recording = recordings.begin({ ...of, roomId })
+    recording.stop()
+    await recording.over
+    return recording.state.id
+  }
+  const quiet = await make('quiet')
+  const loud = [await make('loud'), await make('loud')]
+  for (let n = 0; n < 5; n++) loud.push(await make('loud'))
+  t.same(recordings.all.map(({ id }) => id), [quiet, ...loud.slice(-3)])
+})
+
 t.test('a file that is as large as it may be is finished', async (t) => {
   const { recordings, timing } = setUp(t, { limits: { fileBytes: 5_000 } })
   const recording = recordings.begin(of)
