@@ -204,15 +204,25 @@ export function checkIdentity<Metadata> (identity: unknown, now: number, { broke
   try {
     metadataText = JSON.stringify(metadata ?? null)
   } catch (error) {
-    throw broken(`metadata is not JSON (${(error as Error).message})`)
+    // Whatever a toJSON of the app has thrown.
+    throw broken(`metadata is not JSON (${String((Object(error) as { message?: unknown }).message)})`)
   }
   if (metadataText === undefined) throw broken('metadata is not JSON')
   if (Buffer.byteLength(metadataText) > METADATA_BYTES) throw broken(`metadata is larger than ${METADATA_BYTES} bytes`)
-  const expiry = expiresAt === undefined || expiresAt === null ? null : new Date(expiresAt as Date | number)
+  const expiry = expiresAt === undefined || expiresAt === null ? null : dateOf(expiresAt)
   if (expiry !== null) {
     if (Number.isNaN(expiry.getTime())) throw broken('expiresAt is no date')
     if (typeof expiresAt === 'number' && expiresAt < SURELY_SECONDS) throw broken('expiresAt is in milliseconds, and this looks like seconds')
     if (expiry.getTime() <= now) throw expired()
   }
   return { peerId, subject: subject ?? peerId, roomId, metadata: metadata as Metadata, metadataText, expiresAt: expiry }
+}
+
+/** Invalid where it is nothing that could be one. */
+function dateOf (value: unknown): Date {
+  try {
+    return new Date(value as Date | number)
+  } catch {
+    return new Date(NaN)
+  }
 }

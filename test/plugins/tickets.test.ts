@@ -305,6 +305,8 @@ t.test('what cannot be admitted', async (t) => {
   await refused({ roomId: 'r', metadata: 'x'.repeat(5_000) }, /bytes, more than 4096/)
   await refused({ roomId: 'r', expiresAt: 1 }, /looks like seconds/)
   await refused({ roomId: 'r', expiresAt: new Date(1e12) }, /not in the future/)
+  for (const expiresAt of [Symbol('x'), 5n, Object.create(null)]) await refused({ roomId: 'r', expiresAt }, /expiresAt is no date/)
+  await refused({ roomId: 'r', metadata: { toJSON () { throw null } } }, /metadata is not JSON/) // eslint-disable-line no-throw-literal
   await refused(null as never, /not an object/)
   await refused({ roomId: 'r' }, /'janus' are not served: there are trunkline, fishjam/, { dialect: 'janus' })
   const own = await startWithTickets(t, { authenticate: () => ({ roomId: 'r', metadata: null }) })
