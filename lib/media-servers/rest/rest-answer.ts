@@ -52,7 +52,7 @@ export function refusalOf ({ asked, status, refusal }: RestAnswer, roomId: strin
   if (status === 401 || status === 403) return new ControlUnauthorizedError(asked, String(status))
   if (status === 404) {
     if (/^room\b/i.test(refusal)) return new RoomNotFoundError(roomId)
-    if (peerId !== undefined && /^peer\b/i.test(refusal)) return new PeerNotFoundError(roomId, peerId)
+    if (peerId !== undefined && /^peer\b/i.test(refusal)) return new PeerNotFoundError(peerId, roomId)
     return new ControlAnswerError(asked, refusal === '' ? '404' : `404: ${refusal}`)
   }
   if (status < 400) return new ControlAnswerError(asked, status < 300 ? String(status) : `${status}, a redirection, and none is followed`)

@@ -48,6 +48,12 @@ t.test('what is missing, or there already, is told by the text', async (t) => {
   }
 })
 
+t.test('which peer, and of which room', async (t) => {
+  const { server, control } = await startControl(t)
+  server.respond = () => ({ status: 404, body: { errors: 'peer not found' } })
+  for (const asked of [control.removePeer('r', 'p'), control.subscribe('r', 'p', [])]) t.match(await thrownBy(asked), { message: /no peer 'p' in the room 'r'/ })
+})
+
 t.test('JSON of another shape is no answer', async (t) => {
   const { server, control } = await startControl(t)
   const peer = { id: 'p', type: 'webrtc', status: 'disconnected', metadata: null }
