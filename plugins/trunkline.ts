@@ -120,7 +120,8 @@ const plugin: FastifyPluginAsync<TrunklineOptions> = async (app, options) => {
     name: driver.name,
     control: mediaServer.control,
     mode: settings.mode,
-    kick: (roomId, peerId) => relay.peers.get(peerId)?.roomId === roomId && relay.kick(peerId, 'removed')
+    kick: (roomId, peerId) => relay.peers.get(peerId)?.roomId === roomId && relay.kick(peerId, 'removed'),
+    log: app.log
   })
   const paths = new Map<string, string>()
   const desk = settings.mode === 'relay' ? deskOf<AppMetadata>(options.authenticate) : null

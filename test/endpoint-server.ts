@@ -17,7 +17,7 @@ export interface EndpointServer {
 export async function startEndpoint (t: { teardown (fn: () => unknown): void }, options: Partial<EndpointOptions> & { port?: number } = {}): Promise<EndpointServer> {
   const peers = new Inbox<EndpointPeer>()
   const endpoint = createEndpoint({ token: 'secret', onPeer: (peer) => peers.push(peer), ...options })
-  const server = createServer()
+  const server = createServer((_request, response) => { response.writeHead(426).end() })
   server.on('upgrade', (request, socket, head) => { void endpoint.handleUpgrade(request, socket, head) })
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
   let closing: Promise<void> | null = null

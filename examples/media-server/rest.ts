@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifyServerOptions, FastifyReply } from 'fastify'
 import { ControlError, type Control } from './control.js'
 import { sendFile } from './file-reply.js'
 import { MAX_ORIGINS, type SubscribeMode } from './room.js'
@@ -12,6 +12,8 @@ export const BODY_BYTES = 64 * 1024
 export const REST_OPTIONS: FastifyServerOptions = {
   bodyLimit: BODY_BYTES,
   forceCloseConnections: true,
+  // What is no path: asked for without a token too, and answered like the rest.
+  frameworkErrors: (error, _request, reply) => { void (reply as FastifyReply).code(error.statusCode ?? 400).send({ errors: error.message }) },
   // An id's 128 bytes, each written as %XX.
   routerOptions: { maxParamLength: 3 * 128 },
   ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { ControlUnsupportedError, ModeError, RecordingUnsupportedError } from '../errors.js'
+import { ControlUnsupportedError, ModeError, PeerNotFoundError, RecordingUnsupportedError, RoomNotFoundError } from '../errors.js'
+import { logThrown } from '../logger.js'
+import type { Logger } from '../logger.js'
 import type { MediaServerControl, Room, RoomRequest } from './control.js'
 import type { Recording } from './media-server.js'
 
@@ -21,6 +23,7 @@ export interface AppControlOptions {
   mode: 'relay' | 'direct'
   /** Ends a peer of this process; whether it was here, and in that room. */
   kick (roomId: string, peerId: string): boolean
+  log: Logger
 }
 
 /** What the app has done at the media server. What a driver cannot do is refused here, so that each says it alike. */
@@ -37,9 +40,18 @@ export class AppControl {
     this.#options = options
   }
 
-  /** Ends a peer, wherever it is. Of one that is here the media server hears by the trunk. */
+  /** Ends a peer, wherever it is, and resolves when the media server knows. */
   async removePeer (roomId: string, peerId: string): Promise<void> {
-    if (!this.#options.kick(roomId, peerId)) await this.control('remove peers').removePeer(roomId, peerId)
+    const { kick, control, log } = this.#options
+    const wasHere = kick(roomId, peerId)
+    if (wasHere && control === undefined) return
+    try {
+      await this.control('remove peers').removePeer(roomId, peerId)
+    } catch (error) {
+      if (!wasHere) throw error
+      // It is over: the media server hears of it by the trunk, and may have by now.
+      if (!(error instanceof PeerNotFoundError || error instanceof RoomNotFoundError)) logThrown(log, error, 'a peer is removed, but the control API does not say so', { roomId, peerId }, 'info')
+    }
   }
 
   async subscribe (roomId: string, peerId: string, origins: string[]): Promise<void> {

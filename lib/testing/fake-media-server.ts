@@ -49,7 +49,7 @@ export class FakeMediaServer {
     this.#options = options
     this.onOpen = options.onOpen ?? 'accept'
     this.echo = options.echo ?? false
-    this.#http = createServer()
+    this.#http = createServer((_request, response) => { response.writeHead(426).end() })
     this.#ws = new WebSocketServer({ noServer: true, handleProtocols: (offered) => known.find((name) => offered.has(name)) ?? false })
     this.#http.on('upgrade', (request: IncomingMessage, socket, head) => {
       if (request.headers.authorization !== `Bearer ${options.token ?? 'secret'}`) {

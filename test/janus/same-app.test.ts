@@ -16,8 +16,8 @@ import { ROOM, VIDEOROOM_ADMIN_KEY } from './support/janus-config.js'
 import { JanusServer } from './support/janus-server.js'
 import { Publisher } from './support/publisher.js'
 
-/** What the media servers' own clients differ in: not a word of it is the app's. */
-type Client = (t: Test, url: string, admittance: Admittance) => Promise<void>
+/** What the media servers' own clients differ in: not a word of it is the app's. What they answer resolves when so many more packets have gone out. */
+type Client = (t: Test, url: string, admittance: Admittance) => Promise<(packets: number) => Promise<void>>
 
 const ROOM_ID = '4711'
 
@@ -46,10 +46,11 @@ async function live (t: Test, mediaServer: TrunklineOptions['mediaServer'], ente
   await t.rejects(rooms.create({ roomId: ROOM_ID }), { code: 'TRK_ERR_ROOM_EXISTS', statusCode: 409 })
 
   const peerIds: string[] = []
+  const sent: Array<(packets: number) => Promise<void>> = []
   for (const name of ['Ada', 'Grace']) {
     const admittance = await app.trunkline.admit({ roomId: ROOM_ID, metadata: { name } })
     peerIds.push(admittance.peerId)
-    await enter(t, base, admittance)
+    sent.push(await enter(t, base, admittance))
   }
   const inside = async (): Promise<string[]> => (await rooms.get(ROOM_ID)).peers.map(({ id }) => id).sort()
   t.same(await inside(), [...peerIds].sort(), 'filled')
@@ -60,6 +61,8 @@ async function live (t: Test, mediaServer: TrunklineOptions['mediaServer'], ente
   t.same(begun.map(({ status, roomId }) => [status, roomId]), [['active', ROOM_ID], ['active', ROOM_ID]], 'recorded: a file of each')
   t.match(app.trunkline.recordings(ROOM_ID), { isKnown: true, recordings: [{ status: 'active' }, { status: 'active' }] })
   t.ok((await rooms.get(ROOM_ID)).isRecorded)
+  // A file with nothing in it is none.
+  await Promise.all(sent.map(async (packets) => await packets(60)))
   await app.trunkline.stopRecording(ROOM_ID)
   const whole: RecordingChange[] = []
   while (whole.length < 2) {
@@ -97,7 +100,7 @@ t.test('a room lives and ends by the embedded media server', async (t) => {
     })
     await publisher.join()
     await publisher.publish('audio', 'video')
-    await publisher.sends(10)
+    return async (packets) => await publisher.sends(packets)
   })
   t.same(errors, [])
 })
@@ -119,5 +122,6 @@ t.test('the same app, and a Janus', { skip: withoutJanus() }, async (t) => {
     const client = await FakeClient.connect(`${base}${url}?token=${token}`)
     t.teardown(() => client.cut())
     await Publisher.inRoom(t, client, Number(ROOM_ID), ++participants)
+    return async () => {}
   })
 })

@@ -30,7 +30,7 @@ const CONNECTIONS = 8
 /** Requests that are not answered yet at most, those included that wait for a connection. Beyond: they are refused. */
 export const MAX_UNDER_WAY = 256
 /** Bytes of an answer at most. */
-export const MAX_ANSWER_BYTES = 1024 * 1024
+export const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 /** How often what may be sent again is. */
 const MAX_REPEATS = 2
 /** What a media server that is starting, or the proxy before it, says: it may well be otherwise in a moment. */

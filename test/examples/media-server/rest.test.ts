@@ -31,6 +31,10 @@ t.test('nobody is heard without the token', async (t) => {
     const { status, body } = await ask('POST', '/room', {}, authorization === '' ? {} : { authorization })
     t.same([status, body], [401, { errors: 'invalid token' }], authorization)
   }
+  for (const [path, status] of [['/room/%ff', 400], [`/room/${'x'.repeat(400)}`, 414]] as const) {
+    const refused = await ask('GET', path, undefined, {})
+    t.match([refused.status, refused.body], [status, { errors: String }], 'what is no path')
+  }
   t.equal(rooms.size, 0)
   t.equal((await ask('GET', '/health', undefined, {})).status, 200, 'but that it is alive')
 })

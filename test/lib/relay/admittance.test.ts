@@ -38,7 +38,7 @@ class Asked {
     const log: Logger = { ...silentLogger, error: ((fields: object) => { this.errors.push(fields) }) as Logger['error'] }
     this.admittances = new Admittances({
       mode,
-      control: new AppControl({ name: 'x', control: control as MediaServerControl, mode, kick: () => false }),
+      control: new AppControl({ name: 'x', control: control as MediaServerControl, mode, kick: () => false, log: silentLogger }),
       driver: 'x',
       issue: null,
       publicUrl: undefined,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { FakeControlFault } from '../../../../lib/testing/index.js'
+import { MAX_ANSWER_BYTES } from '../../../../lib/media-servers/rest/rest-client.js'
 import { answerAll, asking, room, thrownBy } from './asking.js'
 import { TOKEN, startControl } from './support.js'
 
@@ -20,7 +21,7 @@ t.test('what a status means, whatever was asked', async (t) => {
     [{ status: 200, body: '<!doctype html><title>It works</title>' }, 'TRK_ERR_CONTROL_ANSWER', '(200, and not JSON)'],
     [{ status: 200, body: '{"data":{"room":' }, 'TRK_ERR_CONTROL_ANSWER', '(200, and not JSON)'],
     [{ status: 200, body: Buffer.from('{"data":"\xff"}', 'latin1') }, 'TRK_ERR_CONTROL_ANSWER', '(200, and not JSON)'],
-    [{ status: 200, body: Buffer.alloc(1024 * 1024 + 1, ' ') }, 'TRK_ERR_CONTROL_ANSWER', '(its answer is too large)']
+    [{ status: 200, body: Buffer.alloc(MAX_ANSWER_BYTES + 1, ' ') }, 'TRK_ERR_CONTROL_ANSWER', '(its answer is too large)']
   ]
   for (const [asked, ask] of Object.entries(asking)) {
     for (const [fault, code, said] of means) {
