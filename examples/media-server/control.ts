@@ -5,7 +5,7 @@ import type { Recordings } from './recordings.js'
 import { TooManyOriginsError, type SubscribeMode } from './room.js'
 import { RoomRecording } from './room-recording.js'
 import { RoomExistsError, TooManyRoomsError, type HostedRoom, type Rooms } from './rooms.js'
-import type { Sfu } from './sfu.js'
+import { ROOM_STOPPED, type Sfu } from './sfu.js'
 import type { Timing } from './timing.js'
 
 /** Bytes of an id, as on the trunk. */
@@ -83,7 +83,13 @@ export class Control {
   }
 
   deleteRoom (roomId: string): void {
-    this.#options.sfu.deleteRoom(this.#find(roomId))
+    const { sfu, door } = this.#options
+    const hosted = this.#find(roomId)
+    const { peers } = view(hosted)
+    const isDirect = hosted.way === 'direct'
+    sfu.deleteRoom(hosted)
+    // Or they would be let into another room of this name.
+    if (isDirect) for (const { id } of peers) door()?.remove(id, ROOM_STOPPED)
   }
 
   async addPeer (roomId: string, { peerId = randomUUID(), metadata = null, dialect = 'trunkline' }: { peerId?: string, metadata?: unknown, dialect?: 'trunkline' | 'fishjam' }): Promise<{ peer: PeerView, token: string, url: string }> {

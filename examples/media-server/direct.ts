@@ -3,7 +3,6 @@ import Fastify from 'fastify'
 import trunkline, { errors, tickets } from 'trunkline'
 import { ControlError } from './control.js'
 import type { DirectDoor } from './direct-door.js'
-import { DoorTickets } from './door-tickets.js'
 
 export interface DirectOptions {
   /** The trunk of this very process, and the secret of it. */
@@ -34,7 +33,7 @@ export async function openDirect ({ trunk, host, port, url, origins }: DirectOpt
     mediaServer: { ...trunk, retry: { baseMs: 50, maxMs: 500 } },
     origins,
     drain: DRAIN,
-    authenticate: tickets({ lifeMs: TICKET_MS, store: new DoorTickets() })
+    authenticate: tickets({ lifeMs: TICKET_MS })
   })
   await app.listen({ host, port })
   const at = url ?? urlOf('ws', app.server.address() as AddressInfo)
@@ -50,7 +49,7 @@ export async function openDirect ({ trunk, host, port, url, origins }: DirectOpt
           throw error instanceof errors.AdmitError ? new ControlError(400, error.message) : error
         }
       },
-      remove (peerId) { app.trunkline.kick(peerId) }
+      remove (peerId, reason) { app.trunkline.kick(peerId, reason) }
     },
     close: async () => { await app.close() }
   }

@@ -29,6 +29,9 @@ const NOT_FOUND = 4404
 const REPLACED = 4409
 const REMOVED = 4410
 
+/** What those hear whose room is deleted. */
+export const ROOM_STOPPED = 'Room stopped'
+
 /**
  * The selective forwarding unit: peers come in, sit in their rooms, and go. What goes wrong with one ends that one. Who loses
  * its signaling keeps its seat as long as its media goes on.
@@ -97,7 +100,7 @@ export class Sfu {
 
   /** Ends a room, and everybody in it. */
   deleteRoom (hosted: HostedRoom): void {
-    for (const seat of [...hosted.seats]) this.#expel(seat, 'Room stopped')
+    for (const seat of [...hosted.seats]) this.#expel(seat, ROOM_STOPPED)
     this.#rooms.delete(hosted)
   }
 
