@@ -126,9 +126,6 @@ export const TicketVoidError = createError<[]>('TRK_ERR_TICKET_VOID', 'the ticke
 
 export const TicketStoreError = createError<[string, { cause: unknown }?]>('TRK_ERR_TICKET_STORE', 'the store of the tickets %s: see that it works, clients come back until it does', 503)
 
-export const TicketStoreFullError = createError<[number]>(
-  'TRK_ERR_TICKET_STORE_FULL', 'tickets of %d peers are remembered, and no more fit: give tickets() a shorter lifeMs, or a store of your own', 503)
-
 export const AdmitBusyError = createError<[number]>(
   'TRK_ERR_ADMIT_BUSY', 'the media server is being asked to let in %d clients, and no more may wait: try again later', 503)
 

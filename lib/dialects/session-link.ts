@@ -15,7 +15,7 @@ import type { BackendControl } from '../session/messages.js'
 import type { ClientSocket } from './client-socket.js'
 import { NEW } from './dialect.js'
 import type { Admitted, Door, Session } from './dialect.js'
-import { statesOf } from './recording-states.js'
+import { recordingsMessage, statesOf } from './recording-states.js'
 import type { SocketObserver } from './socket-observer.js'
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -138,7 +138,7 @@ export class SessionLink implements Link, SocketObserver {
   }
 
   recordings (recordings: RoomRecordings): void {
-    this.#tell({ type: 'recordings', recordings: statesOf(recordings) })
+    this.#socket.send(asBuffer(recordingsMessage(recordings)), true)
   }
 
   say (json: string): boolean {

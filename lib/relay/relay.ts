@@ -82,7 +82,10 @@ export class Relay<Metadata> {
     this.#recordings = new Recordings({
       maxIdle: IDLE_ROOMS,
       isInUse: (roomId) => this.#isInUse(roomId),
-      changed: (roomId) => { for (const peer of this.peers.inRoom(roomId)) peer.recordingsChanged() }
+      changed: (roomId) => {
+        const recordings = this.#recordings.of(roomId)
+        for (const peer of this.peers.inRoom(roomId)) peer.recordingsChanged(recordings)
+      }
     })
     this.#recordingNews = new RecordingNews({
       hooks: options.hooks, roomOf: (roomId) => ({ id: roomId, peers: this.peers.inRoom(roomId) }), clock: options.clock, log: options.log

@@ -10,6 +10,7 @@ import type { PeerServices } from './peer-services.js'
 import { Presence } from './presence.js'
 import type { PresenceObserver } from './presence.js'
 import type { Recalled } from './recall.js'
+import type { RoomRecordings } from './recordings.js'
 import { Seat } from './seat.js'
 import type { Seated } from './seat.js'
 import { Title } from './title.js'
@@ -160,8 +161,8 @@ export class RelayedPeer<Metadata> implements Peer<Metadata>, AttachmentReceiver
     return this.#state !== 'ended' && this.#presence.joined && this.#seat?.link.say(json) === true
   }
 
-  recordingsChanged (): void {
-    if (this.#state === 'joined') this.#seat?.link.recordings(this.#services.recordingsOf(this.roomId))
+  recordingsChanged (recordings: RoomRecordings): void {
+    if (this.#state === 'joined') this.#seat?.link.recordings(recordings)
   }
 
   // From what tells the app of it

@@ -91,11 +91,7 @@ export const controlChecks: readonly ControlCheck[] = [
     name: 'who has come is listed in its room alone, and no longer once it has left',
     async run (subject) {
       const { control } = subject
-      await withRooms(subject, async (roomId, other) => {
-        await control.createRoom({ roomId })
-        await control.createRoom({ roomId: other })
-        const [stays, goes] = [await subject.join(roomId), await subject.join(roomId)]
-        await eventually(control, roomId, [stays.peerId, goes.peerId])
+      await withTwo(subject, async (roomId, other, stays, goes) => {
         const { peers } = (await control.listRooms()).find(({ id }) => id === roomId)!
         assert.deepEqual(peers.map(({ id, status }) => `${id} ${status}`).sort(), [stays, goes].map(({ peerId }) => `${peerId} connected`).sort())
         await goes.leave()
@@ -108,11 +104,7 @@ export const controlChecks: readonly ControlCheck[] = [
     name: 'a peer that is removed is over, and no other',
     async run (subject) {
       const { control } = subject
-      await withRooms(subject, async (roomId, other) => {
-        await control.createRoom({ roomId })
-        await control.createRoom({ roomId: other })
-        const [stays, goes] = [await subject.join(roomId), await subject.join(roomId)]
-        await eventually(control, roomId, [stays.peerId, goes.peerId])
+      await withTwo(subject, async (roomId, other, stays, goes) => {
         await rejects(control.removePeer(roomId, 'nobody'), 'TRK_ERR_PEER_NOT_FOUND')
         await rejects(control.removePeer(other, goes.peerId), 'TRK_ERR_PEER_NOT_FOUND')
         await control.removePeer(roomId, goes.peerId)
@@ -260,6 +252,18 @@ async function withRooms ({ control, freshId = randomUUID }: ControlSubject, fn:
   } finally {
     for (const id of [roomId, other]) await control.deleteRoom(id).catch(() => {})
   }
+}
+
+/** Two peers in a room, and another room with nobody. */
+async function withTwo (subject: ControlSubject, fn: (roomId: string, other: string, stays: ControlPeer, goes: ControlPeer) => Promise<void>): Promise<void> {
+  const { control } = subject
+  await withRooms(subject, async (roomId, other) => {
+    await control.createRoom({ roomId })
+    await control.createRoom({ roomId: other })
+    const [stays, goes] = [await subject.join(roomId), await subject.join(roomId)]
+    await eventually(control, roomId, [stays.peerId, goes.peerId])
+    await fn(roomId, other, stays, goes)
+  })
 }
 
 /** By the code alone: the driver may have this package's errors from another copy of it. */

@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.js'
 import type { Clock } from '../clock.js'
-import { OptionError, TicketExpiredError, TicketStoreError, TicketStoreFullError, TicketVoidError } from '../errors.js'
+import { OptionError, TicketExpiredError, TicketStoreError, TicketVoidError } from '../errors.js'
 import type { CheckedIdentity, Identity } from '../relay/admission.js'
 import { sign, verify } from './format.js'
 import type { Claims } from './format.js'
@@ -47,7 +47,7 @@ export class TicketDesk<Metadata> {
   constructor (options: DeskOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#store = options.store ?? new MemoryTicketStore(() => this.#clock.now())
+    this.#store = options.store ?? new MemoryTicketStore()
   }
 
   /**
@@ -82,7 +82,6 @@ export class TicketDesk<Metadata> {
    * @throws TicketExpiredError
    * @throws TicketVoidError
    * @throws TicketStoreError
-   * @throws TicketStoreFullError
    */
   async admit (token: string): Promise<Identity<unknown>> {
     const read = await this.#read(token)
@@ -118,7 +117,6 @@ export class TicketDesk<Metadata> {
   /**
    * Makes all tickets void that were issued to a peer until now.
    * @throws TicketStoreError
-   * @throws TicketStoreFullError
    */
   async void (peerId: string): Promise<void> {
     // What another process has issued in this millisecond was issued before.
@@ -160,7 +158,7 @@ export class TicketDesk<Metadata> {
     try {
       answer = await this.#store.claim(peerId, issue, issuedMs(ofIssue) + 2 * this.#options.lifeMs)
     } catch (error) {
-      throw error instanceof TicketStoreFullError ? error : new TicketStoreError('does not answer', { cause: error })
+      throw new TicketStoreError('does not answer', { cause: error })
     }
     if (!Number.isSafeInteger(answer) || (answer as number) < issue) throw new TicketStoreError('answers what is no number of a ticket, or a smaller one than it was told')
     return answer as number

@@ -1,5 +1,3 @@
-import { TicketStoreFullError } from '../errors.js'
-
 /**
  * What decides among several tickets of one peer: one for all processes that take the same tickets. With Redis it is a script of one
  * step, `local known = redis.call('GET', KEYS[1]) or '0' if tonumber(ARGV[1]) > tonumber(known) then
@@ -14,74 +12,39 @@ export interface TicketStore {
   claim (peerId: string, issue: number, untilMs: number): number | Promise<number>
 }
 
-/** Peers that are remembered at once. Beyond, those that are not known yet are told to come back later. */
+/** Peers that are remembered. Beyond, the one is forgotten that was heard of longest ago, and its tickets are void. */
 const MAX_PEERS = 100_000
-/** So long after its time an entry may still take room, in milliseconds. */
-const SLICE_MS = 5_000
-
-interface Entry {
-  issue: number
-  untilMs: number
-}
 
 /**
- * The store of one process. Forgetting a peer would make its tickets good again, so none is forgotten before its time. Entries are
- * found by the slice of time in which they end, which needs neither a timer nor a look at those that stay.
+ * The store of one process. Forgetting a peer must not make its void tickets good again: so there is a floor, the largest number that was
+ * forgotten, and of a peer that is not known a smaller one is void. Whoever it catches has been away for 100 000 others, and asks the
+ * app for another ticket.
  */
 export class MemoryTicketStore implements TicketStore {
-  readonly #now: () => number
   readonly #max: number
-  readonly #entries = new Map<string, Entry>()
-  readonly #slices = new Map<number, Set<string>>()
-  #sweptTo = 0
+  /** By peer, the one that was heard of latest last. */
+  readonly #issues = new Map<string, number>()
+  #floor = 0
 
-  constructor (now: () => number, max = MAX_PEERS) {
-    this.#now = now
+  constructor (max = MAX_PEERS) {
     this.#max = max
   }
 
-  /** How many peers take room. */
+  /** How many peers are remembered. */
   get size (): number {
-    return this.#entries.size
+    return this.#issues.size
   }
 
-  /** @throws TicketStoreFullError */
-  claim (peerId: string, issue: number, untilMs: number): number {
-    const now = this.#now()
-    this.#sweep(Math.floor(now / SLICE_MS))
-    const entry = this.#entries.get(peerId)
-    const known = entry === undefined || entry.untilMs <= now ? 0 : entry.issue
-    if (issue <= known || untilMs <= now) return Math.max(issue, known)
-    if (entry === undefined && this.#entries.size >= this.#max) throw new TicketStoreFullError(this.#max)
-    if (entry !== undefined) this.#take(peerId, entry)
-    this.#entries.set(peerId, { issue, untilMs })
-    const slice = sliceOf(untilMs)
-    const peers = this.#slices.get(slice)
-    if (peers === undefined) this.#slices.set(slice, new Set([peerId]))
-    else peers.add(peerId)
+  claim (peerId: string, issue: number): number {
+    const known = this.#issues.get(peerId) ?? this.#floor
+    if (issue < known || issue === 0) return known
+    this.#issues.delete(peerId)
+    this.#issues.set(peerId, issue)
+    if (this.#issues.size > this.#max) {
+      const [oldest, forgotten] = this.#issues.entries().next().value!
+      this.#issues.delete(oldest)
+      this.#floor = Math.max(this.#floor, forgotten)
+    }
     return issue
   }
-
-  /** Forgets what ended in slices that are over. */
-  #sweep (current: number): void {
-    if (current <= this.#sweptTo) return
-    this.#sweptTo = current
-    for (const [slice, peers] of this.#slices) {
-      if (slice >= current) continue
-      for (const peerId of peers) this.#entries.delete(peerId)
-      this.#slices.delete(slice)
-    }
-  }
-
-  #take (peerId: string, { untilMs }: Entry): void {
-    const slice = sliceOf(untilMs)
-    const peers = this.#slices.get(slice)
-    peers?.delete(peerId)
-    if (peers?.size === 0) this.#slices.delete(slice)
-  }
-}
-
-/** The slice in which something is still to be remembered that ends at `untilMs`. */
-function sliceOf (untilMs: number): number {
-  return Math.ceil(untilMs / SLICE_MS) - 1
 }

@@ -19,7 +19,7 @@ export interface TicketOptions {
   secret?: TicketSecret | TicketSecret[] | undefined
   /** How long a ticket lets its client in, and come back, in milliseconds: 1 000 to a day. The same in every process. Default: 5 minutes. */
   lifeMs?: number | undefined
-  /** Decides among several tickets of one peer. Default: in this process, for 100 000 peers; beyond, others come back later. */
+  /** Decides among several tickets of one peer. Default: in this process, for the latest 100 000 peers. */
   store?: TicketStore | undefined
   /** What tells tickets of one registration from those of another that has the same secret. Default: 'trunkline'. */
   audience?: string | undefined
@@ -36,7 +36,7 @@ export interface Tickets<Metadata> {
    * @throws TicketError not one of ours
    * @throws TicketExpiredError
    * @throws TicketVoidError its peer was removed, or has been let in by a newer one
-   * @throws TicketStoreError, TicketStoreFullError
+   * @throws TicketStoreError
    */
   check (token: string, graceMs?: number): Promise<TicketClaims<Metadata>>
 }

@@ -29,5 +29,5 @@ export function failureOf (asked: string, error: unknown): Failure {
   if (says !== undefined) return { error: new ControlAnswerError(asked, says), isUnsent: false, isPassing: false }
   // Of several addresses, tried one after the other, come several errors.
   const isUnsent = cause === 'UND_ERR_CONNECT_TIMEOUT' || syscall === 'connect' || syscall === 'getaddrinfo' || error instanceof AggregateError
-  return { error: new ControlUnreachableError(asked, cause), isUnsent, isPassing: isUnsent || BROKEN.has(cause) }
+  return { error: new ControlUnreachableError(asked, isUnsent ? cause : `${cause}; it may have been done, so look first`), isUnsent, isPassing: isUnsent || BROKEN.has(cause) }
 }

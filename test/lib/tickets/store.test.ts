@@ -1,61 +1,78 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { MemoryTicketStore } from '../../../lib/tickets/store.js'
-import { holds } from '../../support.js'
+import { errors, tickets } from '../../../plugins/trunkline.js'
+import { startEndpoint } from '../../endpoint-server.js'
+import { holds, startApp } from '../../support.js'
 
-const T = 1_700_000_000_000
+const step = fc.record({ peerId: fc.constantFrom('a', 'b', 'c', 'd', 'e'), issue: fc.nat(30) })
 
-t.test('it answers the largest of each peer until that may be forgotten', async (t) => {
-  const step = fc.record({
-    peerId: fc.constantFrom('a', 'b', 'c'), issue: fc.nat(20), lifeMs: fc.integer({ min: -1_000, max: 20_000 }), passMs: fc.nat(8_000)
-  })
+t.test('it answers the largest of each peer', async (t) => {
   holds(t, fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-    let now = T
-    const store = new MemoryTicketStore(() => now)
-    const model = new Map<string, { issue: number, untilMs: number }>()
-    for (const { peerId, issue, lifeMs, passMs } of steps) {
-      now += passMs
-      const untilMs = now + lifeMs
-      for (const [id, known] of model) if (known.untilMs <= now) model.delete(id)
-      const known = model.get(peerId)?.issue ?? 0
-      const answer = store.claim(peerId, issue, untilMs)
-      if (answer !== Math.max(known, issue)) throw new Error(`${answer} instead of ${Math.max(known, issue)}`)
-      if (issue > known && untilMs > now) model.set(peerId, { issue, untilMs })
-      if (store.size < model.size) throw new Error('it has forgotten one')
+    const store = new MemoryTicketStore()
+    const model = new Map<string, number>()
+    for (const { peerId, issue } of steps) {
+      const largest = Math.max(model.get(peerId) ?? 0, issue)
+      model.set(peerId, largest)
+      const answer = store.claim(peerId, issue)
+      if (answer !== largest) throw new Error(`${answer} instead of ${largest}`)
     }
-    // Nothing stays for good.
-    now += 60_000
-    store.claim('a', 0, now)
-    if (store.size !== 0) throw new Error(`${store.size} are left`)
   }))
 })
 
-t.test('when it is full it forgets nobody: those that it does not know are refused until there is room', async (t) => {
-  let now = T
-  const store = new MemoryTicketStore(() => now, 3)
-  for (const [i, peerId] of ['a', 'b', 'c'].entries()) store.claim(peerId, 1, T + 10_000 * (i + 1))
-  const full = { code: 'TRK_ERR_TICKET_STORE_FULL', statusCode: 503 }
-  t.throws(() => store.claim('d', 1, T + 10_000), full)
-  t.equal(store.claim('d', 0, T + 10_000), 0, 'asking takes no room')
-  t.equal(store.claim('a', 2, T + 10_000), 2, 'who is known is served')
-  t.equal(store.claim('b', 1, T + 10_000), 1)
-  now = T + 9_999
-  t.throws(() => store.claim('d', 1, now + 10_000), full)
-  now = T + 10_000
-  t.equal(store.claim('d', 1, now + 10_000), 1, 'a is over')
-  t.equal(store.claim('c', 0, now), 1)
-  t.throws(() => store.claim('a', 1, now + 10_000), full)
+t.test('whoever is forgotten, what is void stays void, and what is newer than all is good', async (t) => {
+  holds(t, fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 4 }), (steps, max) => {
+    const store = new MemoryTicketStore(max)
+    const model = new Map<string, number>()
+    let newest = 0
+    for (const { peerId, issue } of steps) {
+      const largest = Math.max(model.get(peerId) ?? 0, issue)
+      model.set(peerId, largest)
+      const answer = store.claim(peerId, issue)
+      if (answer < largest) throw new Error(`${answer} is less than ${largest}: a ticket is good again`)
+      if (issue > newest && answer !== issue) throw new Error('a new one is refused')
+      newest = Math.max(newest, issue)
+      if (store.size > max) throw new Error('it remembers too many')
+    }
+  }))
 })
 
-t.test('a hundred thousand fit, and are all gone in time', async (t) => {
-  let now = T
-  const store = new MemoryTicketStore(() => now)
-  for (let i = 0; i < 100_000; i++) store.claim(`p${i}`, 1, T + 60_000 + i)
-  t.throws(() => store.claim('one more', 1, T + 60_000), { code: 'TRK_ERR_TICKET_STORE_FULL' })
-  now = T + 110_000
-  store.claim('one more', 1, now + 1)
-  t.ok(store.size >= 50_000 && store.size < 60_000, 'half of them')
-  now = T + 200_000
-  store.claim('x', 0, now)
-  t.equal(store.size, 0)
+t.test('who comes back is not the one that is forgotten', async (t) => {
+  const store = new MemoryTicketStore(2)
+  t.equal(store.claim('a', 1), 1)
+  t.equal(store.claim('b', 2), 2)
+  t.equal(store.claim('a', 0), 1, 'who only asks changes nothing')
+  t.equal(store.claim('a', 1), 1)
+  t.equal(store.claim('c', 3), 3)
+  t.equal(store.claim('a', 1), 1)
+  t.equal(store.claim('b', 0), 2)
+  t.equal(store.claim('b', 1), 2)
+})
+
+t.test('a hundred thousand are remembered', async (t) => {
+  const store = new MemoryTicketStore()
+  for (let issue = 1; issue <= 100_001; issue++) store.claim(`p${issue}`, issue)
+  t.equal(store.size, 100_000)
+  t.equal(store.claim('p1', 1), 1, 'its own number is the floor')
+})
+
+t.test('however many have come, another comes in', async (t) => {
+  const show = tickets({ store: new MemoryTicketStore(2) })
+  const { app } = await startApp(t, (await startEndpoint(t)).options, { authenticate: show })
+  const admit = async (peerId: string): Promise<string> => (await app.trunkline.admit({ roomId: 'room', peerId })).token
+  const comes = async (token: string): Promise<unknown> => await show({} as never, { token, from: 'query' })
+  const isVoid = { code: new errors.TicketVoidError().code }
+
+  const [first, again, removed] = [await admit('a'), await admit('a'), await admit('b')]
+  await comes(first)
+  await comes(again)
+  await comes(removed)
+  app.trunkline.kick('b')
+  await t.rejects(comes(removed), isVoid)
+  for (let n = 0; n < 5; n++) await comes(await admit(`other ${n}`))
+  for (const token of [first, again, removed]) await t.rejects(comes(token), isVoid, 'of one who is forgotten')
+  const back = await admit('a')
+  await comes(back)
+  await comes(back)
+  await t.rejects(comes(again), isVoid)
 })

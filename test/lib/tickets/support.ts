@@ -34,7 +34,7 @@ export function office (options: TicketOptions & { clock?: ManualClock } = {}): 
 /** As many processes, with one store. */
 export function offices (n: number, options: TicketOptions = {}): Office[] {
   const clock = new ManualClock()
-  const store = new MemoryTicketStore(() => clock.now())
+  const store = new MemoryTicketStore()
   return Array.from({ length: n }, () => office({ store, ...options, clock }))
 }
 
